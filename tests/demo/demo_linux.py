@@ -59,9 +59,9 @@ class LinuxDemo:
         show.title('1. Linux boots: -smp 2 -m 2G')
         began = time.monotonic()
         first = self.start('first')
-        first.wait_serial(b'GUEST-UP', timeout=300)
+        first.wait_serial(b'\n', start=first.wait_serial(b'GUEST-UP', timeout=300))
         up = time.monotonic() - began
-        release = re.search(rb'GUEST-UP (.*?)\r?\n', first.output + b'\n')[1].decode()
+        release = re.search(rb'GUEST-UP (.*?)\r?\n', first.output)[1].decode()
         show.step(f'{release}, a shell on ttyS0 after {up:.1f} s')
         first.wait_serial(b'#')
         first.type(f'memwork {PROCESSES} 128 200\n')

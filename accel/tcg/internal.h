@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of accel/tcg share: the accelerator's part of a vCPU, translated blocks and code pages.
+ *
+ * Safe points.  Each vCPU has an epoch: odd while it is in guest code (translated code, or C called by it),
+ * even outside.  Leaving and entering each add one.  tcg_quiesce() waits until every other vCPU that was odd
+ * has moved on; what it held from a check (a TLB hit, a host pointer) is used up by then.  A vCPU that waits
+ * for anything that a quiescing thread may hold (the big lock, another vCPU) leaves guest code first.
+ */
+#ifndef ACCEL_TCG_INTERNAL_H
+#define ACCEL_TCG_INTERNAL_H
+
+#include "accel/tcg.h"
+#include "system/physmem.h"
+#include "util/counters.h"
+#include "util/lock.h"
+#include "tlb.h"
+
+#define NO_RAM_PAGE RAM_ADDR_INVALID
+
+typedef struct TcgCpu TcgCpu;
+
+/* --- statistics of one vCPU: what happens too often for a shared counter --- */
+
+#define TCG_STATS(X)                                                                                         \
+    X(entries, "entries of translated code from the main loop")                                              \
+    X(lookups, "lookups that the inline jump table did not answer")                                          \
+    X(table_hits, "lookups that the jump table answered after a change of mode")                             \
+    X(exit_requests, "exits because of a request")                                                           \
+    X(exit_lookups, "exits to look the pc up")                                                               \
+    X(exit_events, "exits to look at interrupts")                                                            \
+    X(exit_halts, "exits to wait for an interrupt")                                                          \
+    X(exit_jumps, "exits at a direct jump that was not linked")                                              \
+    X(interrupts, "interrupts taken")                                                                        \
+    X(slow_loads, "loads that took the slow path")                                                           \
+    X(slow_stores, "stores that took the slow path")                                                         \
+    X(slow_atomics, "atomics that took the slow path")                                                       \
+    X(notdirty_stores, "stores that somebody waited for")                                                    \
+    X(device_loads, "loads from devices")                                                                    \
+    X(device_stores, "stores to devices")                                                                    \
+    X(crossings, "accesses that crossed a page")                                                             \
+    X(level2_hits, "soft TLB refills from the second level")                                                 \
+    X(walks, "page table walks")                                                                             \
+    X(fetch_misses, "fetch lookups that went past the fetch TLB")                                            \
+    X(flushes_all, "flushes of the whole soft TLB")                                                          \
+    X(flushes_page, "flushes of one page")                                                                   \
+    X(flushes_asid, "flushes of one address space identifier")                                               \
+    X(asid_switches, "switches to another address space identifier")
+
+typedef struct TcgStats {
+#define TCG_STAT_FIELD(name, help) uint64_t name;
+    TCG_STATS(TCG_STAT_FIELD)
+#undef TCG_STAT_FIELD
+} TcgStats;
+
+/* --- translated blocks (tb-maint.c) --- */
+
+typedef struct TranslationBlock TranslationBlock;
+
+/* A direct jump of a block, and its place in the list of jumps into its target.  Under tb_lock. */
+typedef struct TBJump {
+    TranslationBlock *to; /* NULL: not linked */
+    struct TBJump *next, **prev_next;
+    TranslationBlock *from;
+    unsigned n;
+} TBJump;
+
+/* Lives until the next flush of everything, invalid or not.  Aligned to TCG_COOKIE_ALIGN: its address is its
+ * cookie. */
+struct TranslationBlock {
+    /* constant once inserted */
+    ram_addr_t ram_pc;
+    ram_addr_t ram_page2;   /* of the second page of a straddling instruction; NO_RAM_PAGE */
+    uint64_t lines, lines2; /* 64-byte lines of each page that its bytes lie in */
+    uint32_t flags;         /* TB_* */
+    uint32_t hash;
+    uint32_t end_offset; /* past the last byte, from the start of the first page */
+    uint16_t n_insns;
+    const CodeBuffer *buffer;
+    TBJump *jumps;
+    const TCGCode *code;
+    /* under tb_lock */
+    bool invalid;
+    TBJump *incoming;
+};
+
+typedef enum CodePageState {
+    CODE_PAGE_OPEN,       /* CODE bit set: stores are fast */
+    CODE_PAGE_PROTECTING, /* CODE bit clear, fast stores may still be under way */
+    CODE_PAGE_PROTECTED,
+} CodePageState;
+
+/* A page of RAM that holds, or once held, translated code.  Never freed. */
+typedef struct CodePage {
+    ram_addr_t page; /* constant */
+    /* under tb_lock */
+    CodePageState state;
+    GPtrArray *blocks;
+    uint64_t block_lines; /* union of the blocks' lines */
+    unsigned translators; /* translations of this page under way */
+    uint32_t changes;     /* counts invalidations: what a translator read before one is void */
+    uint32_t protections;
+    unsigned store_budget; /* stores_left of the next protection */
+    /* any thread, atomics; lines is written under tb_lock */
+    uint64_t lines;       /* lines a store must ask about: block_lines and what translators claim */
+    unsigned stores_left; /* slow stores until the page is opened again; a few may go uncounted */
+    bool atomics;         /* C hands out host addresses of this page for atomics */
+} CodePage;
+
+extern Lock tb_lock;
+
+/* What a translator holds while it reads a page. */
+typedef struct CodeClaim {
+    CodePage *cp;
+    uint32_t changes;
+} CodeClaim;
+
+void tb_maint_init(void);
+TranslationBlock *tb_find(ram_addr_t ram_pc, uint32_t flags, ram_addr_t ram_page2_or_none, bool any_page2);
+/*
+ * Makes the page safe to read code from, and claims the lines from @offset on.  False: it waited for other
+ * vCPUs and took nothing; addresses must be looked up again.  vCPU thread in guest code.
+ */
+bool tb_claim_page(TcgCpu *tc, ram_addr_t page, uint32_t offset, CodeClaim *claim);
+void tb_release_page(CodeClaim *claim);
+/*
+ * Publishes @tb unless one of the pages changed since it was claimed (then returns false).  Releases the
+ * claims.
+ * @claim2 may be NULL.
+ */
+bool tb_insert(TranslationBlock *tb, CodeClaim *claim, CodeClaim *claim2);
+/* Links jump @n of @from to @to if both are still valid. */
+void tb_link(TranslationBlock *from, unsigned n, TranslationBlock *to);
+/* After bytes of [start, start + length) changed: drops blocks that overlap.  Any thread. */
+void tb_invalidate_range(ram_addr_t start, uint64_t length);
+/* After a slow store of a vCPU into one page that is not open. */
+void tb_store_in_code_page(ram_addr_t addr, unsigned size);
+/* Before an atomic operation by host address in a page that is not open. */
+void tb_atomic_in_code_page(ram_addr_t addr, unsigned size);
+/* Everything; no vCPU is in guest code. */
+void tb_drop_all(void);
+/* Requests tb_drop_all() and makes @tc leave for it. */
+void tb_request_flush(TcgCpu *tc);
+/* A zeroed block with room for the largest description; tb_fit() then keeps what @code needs. */
+TranslationBlock *tb_reserve(TcgCpu *tc);
+void tb_fit(TcgCpu *tc, TranslationBlock *tb, const TCGCode *code);
+size_t tb_count(void);
+
+/* --- the vCPU --- */
+
+struct TcgCpu {
+    /* constant after realize */
+    CPUState *cpu;
+    TCGEnv *env;
+    const TcgCpuOps *ops;
+
+    /* any thread, atomics */
+    uint64_t epoch; /* odd: in guest code */
+    uint32_t
+        flush_tlbs; /* flush everything before guest code goes on: topology changed, or state was loaded */
+
+    /* written by the vCPU thread, read by anybody, atomics */
+    TcgStats stats;
+
+    /* vCPU thread */
+    unsigned left_depth; /* cpu_leave_guest() calls to undo */
+    bool left_guest;     /* the outermost of them went from odd to even */
+    SoftTLB tlb;
+    /* a jump that came back unlinked: the next lookup is its target */
+    TranslationBlock *link_from;
+    unsigned link_jump;
+    uint64_t entry_pc;
+    /* translation */
+    CodeBuffer code;
+    size_t code_start; /* what the entry block takes */
+    const void *entry; /* block that looks up env->pc and goes there */
+    IRBlock *ir;
+    TCGCode compiled;
+    uint8_t page_copy[2 * TCG_PAGE_SIZE];
+    CodeClaim claim, claim2;
+    bool have_claim, have_claim2;
+    vaddr translating_pc;
+    ram_addr_t translating_page2;
+    /* blocks and their tails, freed by a flush of everything */
+    GPtrArray *arena;
+    size_t arena_used;
+};
+
+#define tcg_stat(tc, name) atomic_set(&(tc)->stats.name, atomic_read(&(tc)->stats.name) + 1)
+
+#define TCG_MAX_CPUS 1024
+/* Any thread; entries appear and stay. */
+unsigned tcg_cpu_count(void);
+TcgCpu *tcg_cpu_nth(unsigned i);
+/* NULL when the vCPU is not realized yet. */
+TcgCpu *env_tcg_cpu(TCGEnv *env);
+
+/* --- safe points (tcg-dirty.c) --- */
+void tcg_enter_guest_code(TcgCpu *tc);
+void tcg_leave_guest_code(TcgCpu *tc);
+static inline bool tcg_in_guest_code(const TcgCpu *tc)
+{
+    return atomic_read(&tc->epoch) & 1;
+}
+/* Waits for all other vCPUs; the caller, if a vCPU in guest code, counts as outside meanwhile. */
+void tcg_quiesce(void);
+void tcg_dirty_init(void);
+void tcg_request_tlb_flush(TcgCpu *tc); /* any thread */
+
+/* --- cpu-exec.c, translate-all.c --- */
+bool tcg_exec_realize(TcgCpu *tc, uint32_t code_mib, GError **error);
+void tcg_cpu_exec(CPUState *cpu);
+const void *tcg_lookup_slow(TCGEnv *env);
+TranslationBlock *tb_translate(TcgCpu *tc, vaddr pc, const PageAccess *page, uint32_t flags);
+/* The fetch mapping of the page after @pc's, for blocks that straddle; false when it would fault. */
+bool tb_fetch_page(TcgCpu *tc, vaddr pc, bool probe, PageAccess *page);
+
+/* --- tcg-accel.c --- */
+typedef struct TcgAccelConfig {
+    uint32_t tb_size; /* MiB of code for all vCPUs; 0: the default */
+    int thread;
+    bool interp, one_insn_per_tb;
+    bool no_chain, no_optimize, no_fp_inline, no_jump_table;
+    bool perf;
+    bool split_wx; /* accepted: always so */
+} TcgAccelConfig;
+extern TcgAccelConfig tcg_accel_config;
+
+/* --- perf-map.c --- */
+bool perf_map_open(GError **error);
+void perf_map_add(const TCGCode *code, vaddr pc);
+
+COUNTER_EXTERN(jit_links);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The soft TLB of a vCPU beyond the arrays in TCGEnv.
+ *
+ * First level: TCGEnv.tlb_read and tlb_write, looked at by translated code.  TLBIndex remembers which of
+ * their slots are filled, so that a flush touches only those.  Second level: what page walks found, for all
+ * address spaces, with the size of the leaf; never says whether a store may be fast.  A page's way: first
+ * level, second level, walk.
+ *
+ * The write arrays and their index are changed under SoftTLB.write_lock, because rearm (D4) empties slots
+ * from other threads.  The rest is the vCPU thread's own.
+ */
+#ifndef ACCEL_TCG_TLB_H
+#define ACCEL_TCG_TLB_H
+
+#include "accel/tcg.h"
+
+/* A set of slots, as bits. */
+typedef uint64_t TLBSlots[TLB_ENTRIES / 64];
+typedef uint64_t JumpSlots[(1u << JUMP_TABLE_BITS) / 64];
+
+typedef struct TLBIndex {
+    TLBSlots filled;
+    TLBSlots global;
+    uint8_t leaf_bits[TLB_ENTRIES];
+} TLBIndex;
+
+typedef struct TLBMode {
+    TLBIndex read;
+    TLBIndex write;                     /* under write_lock */
+    ram_addr_t write_page[TLB_ENTRIES]; /* under write_lock: where the page lies in RAM */
+    JumpSlots jump_filled, jump_global;
+    uint32_t jump_flags; /* key of the blocks that this mode's jump table leads to */
+    uint16_t asid;
+    vaddr large_first, large_last; /* every leaf above 4 KiB seen since the last flush lies in here */
+} TLBMode;
+
+#define FETCH_TLB_ENTRIES 256
+typedef struct FetchEntry {
+    uint64_t tag; /* virtual page | mmu index; UINT64_MAX: empty */
+    uint8_t *host;
+    ram_addr_t ram_page;
+    bool global;
+    uint8_t leaf_bits;
+} FetchEntry;
+
+/* One leaf.  Valid while its generations are the present ones, which makes most flushes one increment. */
+typedef struct TLB2Entry {
+    uint64_t vbase; /* of the leaf */
+    hwaddr pbase;
+    uint32_t mode_gen, asid_gen;
+    uint16_t asid;
+    uint8_t mode, prot, leaf_bits;
+    bool global;
+} TLB2Entry;
+
+#define TLB2_WAYS      4
+#define TLB2_SETS_4K   2048
+#define TLB2_SETS_2M   64
+#define TLB2_SETS_1G   8
+#define TLB2_ASID_GENS 256
+
+/* A stretch of RAM in the physical address space: topology as the last lookups saw it. */
+typedef struct RamWindow {
+    hwaddr first, last; /* whole pages; first > last: empty */
+    uint8_t *host;      /* of first */
+    ram_addr_t ram;
+    MemoryRegion *mr;
+    bool readable, writable;
+} RamWindow;
+#define RAM_WINDOWS 4
+
+typedef struct SoftTLB {
+    TLBMode mode[TCG_MMU_MODES];
+    SpinLock write_lock;
+    uint64_t flushes; /* counts all flushes: an address looked up before one is void */
+
+    FetchEntry fetch[FETCH_TLB_ENTRIES];
+
+    uint32_t mode_gen[TCG_MMU_MODES];
+    uint32_t asid_gen[TLB2_ASID_GENS];
+    unsigned victim;
+    TLB2Entry leaf_4k[TLB2_SETS_4K][TLB2_WAYS];
+    TLB2Entry leaf_2m[TLB2_SETS_2M][TLB2_WAYS];
+    TLB2Entry leaf_1g[TLB2_SETS_1G][TLB2_WAYS];
+
+    RamWindow window[RAM_WINDOWS];
+    unsigned window_victim;
+} SoftTLB;
+
+/* Where one guest access goes. */
+typedef struct PageAccess {
+    hwaddr paddr;
+    uint8_t *host;     /* of the address; NULL: device, or RAM that this access cannot have directly */
+    ram_addr_t ram;    /* of the address, when host is set */
+    MemoryRegion *mr;  /* when host is set */
+    uint8_t leaf_bits; /* 0: must not be cached */
+    bool global;
+    bool host_read, host_write; /* what host is good for */
+} PageAccess;
+
+struct TcgCpu;
+void tlb_init(struct TcgCpu *tc);
+/* Everything that depends on the memory topology or on state that was replaced. */
+void tlb_forget_all(struct TcgCpu *tc);
+/* Resolves an access that stays in one page.  False only with @probe; without it a failure raises. */
+bool tlb_lookup(struct TcgCpu *tc, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx,
+                bool probe, PageAccess *pa);
+/* Fetch of the page that holds @addr. */
+bool tlb_lookup_fetch(struct TcgCpu *tc, vaddr addr, unsigned mmu_idx, bool probe, PageAccess *pa);
+/* Fills a first-level slot, when the access may be cached and had directly. */
+void tlb_install_read(struct TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa);
+/*
+ * Whether a store may be plain because nobody waits for it; fills the slot then.  The answer holds until the
+ * vCPU's next safe point.
+ */
+bool tlb_install_write(struct TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa);
+/* Clients that want to know of the next store to the page, as a mask. */
+uint8_t tlb_clients_waiting(const PageAccess *pa);
+/* Removes fast-write entries of RAM in [start, start + length).  Any thread. */
+void tlb_drop_writes(struct TcgCpu *tc, ram_addr_t start, uint64_t length);
+void tlb_jump_insert(struct TcgCpu *tc, unsigned mode, uint64_t pc, const void *host, bool global);
+void tlb_jump_flush(struct TcgCpu *tc, unsigned mode);
+
+uint64_t tcg_load_slow(TCGEnv *env, uint64_t addr, uint32_t mop);
+void tcg_store_slow(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop);
+void *tcg_atomic_host(TCGEnv *env, uint64_t addr, uint32_t mop);
+uint64_t tcg_load_reserved(TCGEnv *env, uint64_t addr, uint32_t mop);
+
+#endif

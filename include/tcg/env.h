@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * TCGEnv: the part of a vCPU that translated code touches by fixed offset.
+ *
+ * A guest CPU's struct starts with it.  Guest registers that the translator names are "vars" with a home here; while
+ * translated code runs some of them live in pinned host registers, but every call into C through a thunk stores them
+ * first: C always sees a complete and exact guest state.
+ *
+ * Owner: the vCPU's thread, except where a field says otherwise.
+ */
+#ifndef TCG_ENV_H
+#define TCG_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TCG_MAX_VARS  64 /* 0 always reads as zero */
+#define TCG_MAX_TEMPS 64
+#define TCG_MMU_MODES 4  /* what a block's loads and stores go through; also selects its jump table */
+#define TCG_PAGE_BITS 12
+#define TCG_PAGE_SIZE (1u << TCG_PAGE_BITS)
+
+#define TLB_BITS    10
+#define TLB_ENTRIES (1u << TLB_BITS)
+/*
+ * One soft TLB entry.  tag: virtual page address.  A hit is (addr ^ tag) <= 4096 - size, unsigned: same page and not
+ * crossing it.  Permission, MMIO, not-dirty: the entry is simply absent.  An empty entry holds a tag that no address
+ * mapping to its slot can match (TLB_EMPTY_TAG).  The tag may be made empty by another thread holding the vCPU's
+ * TLB lock (atomic store); everything else is the vCPU thread's.
+ */
+typedef struct TLBEntry {
+    uint64_t tag;
+    uint64_t addend; /* host address - guest virtual address */
+} TLBEntry;
+static inline unsigned tlb_index(uint64_t addr)
+{
+    return (addr >> TCG_PAGE_BITS) & (TLB_ENTRIES - 1);
+}
+#define TLB_EMPTY_TAG(slot) ((uint64_t)((slot) ^ 1) << TCG_PAGE_BITS)
+
+#define JUMP_TABLE_BITS 12
+/* Where indirect and cross-page jumps look first; index from pc >> 1.  host: a block's table entry. */
+typedef struct JumpTableEntry {
+    uint64_t pc; /* UINT64_MAX: empty */
+    const void *host;
+} JumpTableEntry;
+static inline unsigned jump_table_index(uint64_t pc)
+{
+    /* the low bits alone: two host instructions; functions and return addresses spread well enough */
+    return (pc >> 1) & ((1u << JUMP_TABLE_BITS) - 1);
+}
+
+typedef struct TCGEnv {
+    uint64_t var[TCG_MAX_VARS];
+
+    uint64_t page_base;    /* virtual address of the page that the running block lies in */
+    uint64_t pc;           /* valid outside translated code */
+    uint32_t insn_offset;  /* offset from page_base of the instruction that called into C */
+    uint32_t exit_request; /* any thread, atomic: leave at the next poll when not 0 */
+    uint8_t fp_ok;         /* inline floating point allowed: unit on and marked dirty, rounding mode representable */
+    uint8_t frm;           /* dynamic rounding mode, RISC-V encoding */
+    uint8_t fflags;        /* accrued flags, RISC-V encoding (NX 1, UF 2, OF 4, DZ 8, NV 16); see tcg_fp_* */
+    uint8_t in_code;       /* between tcg_enter() and its return */
+    uint32_t host_fp;      /* x86: MXCSR of the guest while outside, with the sticky flags not yet in fflags */
+    uint32_t host_fp_c;    /* x86: MXCSR of C */
+    uint64_t lr_addr;      /* reservation: address, UINT64_MAX none */
+    uint64_t lr_value;
+    uintptr_t host_sp;     /* of tcg_enter(), for tcg_exit_to_loop() */
+    void *unwind;          /* interpreter: sigjmp_buf * */
+    uint64_t spill[TCG_MAX_TEMPS];
+    uint64_t scratch[8];   /* thunks */
+
+    JumpTableEntry jump[TCG_MMU_MODES][1u << JUMP_TABLE_BITS];
+    TLBEntry tlb_read[TCG_MMU_MODES][TLB_ENTRIES];
+    TLBEntry tlb_write[TCG_MMU_MODES][TLB_ENTRIES];
+} TCGEnv;
+
+/* The guest pc of the instruction that called into C. */
+static inline uint64_t tcg_env_pc(const TCGEnv *env)
+{
+    return env->page_base + env->insn_offset;
+}
+
+#endif

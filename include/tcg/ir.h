@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The intermediate representation: what a guest front end says and the back ends understand.
+ *
+ * A block is a list of IROps for guest instructions of ONE guest page.  Values are *vars* (guest registers: mutable, with
+ * a home in TCGEnv.var[]) and *temps* (assigned once, read later in the same straight-line stretch; dead at IR_LABEL).
+ * Ref 0 reads as zero, and a result written to it is dropped.  Almost every guest instruction is one op from vars to a var.
+ *
+ * Semantics are total and the same in every back end (tcg/interp.c is the reference):
+ *   - 64-bit results.  type IR_I32: the op works on the low 32 bits and the result is sign-extended.
+ *   - shifts and rotates take the count modulo 64 (IR_I32: 32).
+ *   - x / 0 = all ones, x % 0 = x, INT_MIN / -1 = INT_MIN, INT_MIN % -1 = 0.
+ *   - floating point: IEEE 754; NaN results are the default NaN; tininess after rounding; flags accrue in fflags.  F32
+ *     values (and F16) live NaN-boxed in 64 bits: an operand that is not boxed counts as the default NaN.
+ *   - a faulting op changes nothing but what the fault itself changes; all vars have their values from before the
+ *     guest instruction.
+ */
+#ifndef TCG_IR_H
+#define TCG_IR_H
+
+#include "tcg/env.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef uint16_t IRRef;
+enum {
+    IR_ZERO = 0,
+    IR_TEMP0 = TCG_MAX_VARS, /* temps follow the vars */
+    IR_IMM = 0xfffe,         /* as operand b: use .imm */
+    IR_NONE = 0xffff,
+};
+
+typedef enum IRType { IR_I64, IR_I32, IR_F64, IR_F32, IR_F16 } IRType;
+
+typedef enum IRCond { IR_EQ, IR_NE, IR_LT, IR_GE, IR_LTU, IR_GEU, IR_LE, IR_GT, IR_LEU, IR_GTU } IRCond;
+
+/* Memory access, in IROp.mem. */
+enum {
+    IR_MEM_SIZE = 3,    /* mask: log2 of the bytes, 0..3 */
+    IR_MEM_SIGN = 4,    /* sign-extend a load */
+    IR_MEM_ALIGN = 8,   /* a misaligned address faults (atomics) */
+    IR_MEM_FP_BOX = 16, /* load of F32/F16 into a var: set the bits above */
+};
+
+/* Rounding mode in IROp.rm: RISC-V encoding. */
+enum { IR_RNE, IR_RTZ, IR_RDN, IR_RUP, IR_RMM, IR_DYN = 7 };
+
+/*
+ * X(name, kind).  Kinds: VALUE (dst from a, b; no effect, can be folded and dropped), MEM (may fault), FP (flags),
+ * CALL, FLOW (ends or may leave the block), NOTE.
+ */
+#define IR_OPS(X)                                                                                                      \
+    /* dst = a */                                                                                                  \
+    X(MOV, VALUE)                                                                                                  \
+    /* dst = imm */                                                                                                \
+    X(MOVI, VALUE)                                                                                                 \
+    /* dst = page_base + imm (auipc, link values): position independent */                                         \
+    X(PCREL, VALUE)                                                                                                \
+    /* dst = a op b; b may be IR_IMM */                                                                            \
+    X(ADD, VALUE)                                                                                                  \
+    X(SUB, VALUE)                                                                                                  \
+    X(AND, VALUE)                                                                                                  \
+    X(OR, VALUE)                                                                                                   \
+    X(XOR, VALUE)                                                                                                  \
+    X(ANDN, VALUE)                                                                                                 \
+    X(ORN, VALUE)                                                                                                  \
+    X(XNOR, VALUE)                                                                                                 \
+    X(SHL, VALUE)                                                                                                  \
+    X(SHR, VALUE)                                                                                                  \
+    X(SAR, VALUE)                                                                                                  \
+    X(ROTL, VALUE)                                                                                                 \
+    X(ROTR, VALUE)                                                                                                 \
+    X(MUL, VALUE)                                                                                                  \
+    X(MULHS, VALUE)                                                                                                \
+    X(MULHU, VALUE)                                                                                                \
+    X(MULHSU, VALUE)                                                                                               \
+    X(DIVS, VALUE)                                                                                                 \
+    X(DIVU, VALUE)                                                                                                 \
+    X(REMS, VALUE)                                                                                                 \
+    X(REMU, VALUE)                                                                                                 \
+    X(MINS, VALUE)                                                                                                 \
+    X(MAXS, VALUE)                                                                                                 \
+    X(MINU, VALUE)                                                                                                 \
+    X(MAXU, VALUE)                                                                                                 \
+    /* dst = (a << imm) + b, imm 1..3; type IR_I32: a is zero-extended from 32 bits first (sh1add.uw) */           \
+    X(SHADD, VALUE)                                                                                                \
+    /* dst = zext32(a) + b */                                                                                      \
+    X(ADDUW, VALUE)                                                                                                \
+    /* dst = zext32(a) << imm */                                                                                   \
+    X(SHLUW, VALUE)                                                                                                \
+    /* single bits: b (or imm) modulo 64 names the bit; BEXT gives 0 or 1 */                                       \
+    X(BSET, VALUE)                                                                                                 \
+    X(BCLR, VALUE)                                                                                                 \
+    X(BINV, VALUE)                                                                                                 \
+    X(BEXT, VALUE)                                                                                                 \
+    /* dst = cond(a, b) ? 1 : 0 */                                                                                 \
+    X(SETCOND, VALUE)                                                                                              \
+    /* dst = b if a == 0 else 0 (CZERO_NEZ); dst = b if a != 0 else 0 (CZERO_EQZ).  Note: b is the value */        \
+    X(CZERO_EQZ, VALUE)                                                                                            \
+    X(CZERO_NEZ, VALUE)                                                                                            \
+    /* dst = op a.  CLZ/CTZ of 0 is the width */                                                                   \
+    X(CLZ, VALUE)                                                                                                  \
+    X(CTZ, VALUE)                                                                                                  \
+    X(POPCNT, VALUE)                                                                                               \
+    X(BSWAP, VALUE)                                                                                                \
+    X(ORCB, VALUE)                                                                                                 \
+    X(SEXT8, VALUE)                                                                                                \
+    X(SEXT16, VALUE)                                                                                               \
+    X(SEXT32, VALUE)                                                                                               \
+    X(ZEXT8, VALUE)                                                                                                \
+    X(ZEXT16, VALUE)                                                                                               \
+    X(ZEXT32, VALUE)                                                                                               \
+    X(CLMUL, VALUE)                                                                                                \
+    X(CLMULH, VALUE)                                                                                               \
+    X(CLMULR, VALUE)                                                                                               \
+    /* dst = *(u8/u16/u32/u64 by .mem size) (env + imm), zero-extended unless SIGN; store a to it */               \
+    X(LDENV, VALUE)                                                                                                \
+    X(STENV, NOTE)                                                                                                 \
+    /* dst = guest memory [a + imm], .mem; guest memory [a + imm] = b */                                           \
+    X(LD, MEM)                                                                                                     \
+    X(ST, MEM)                                                                                                     \
+    /* dst = old value at [a] (sign-extended), then [a] = old op b; sequentially consistent; .mem size 2 or 3 */   \
+    X(AMO_SWAP, MEM)                                                                                               \
+    X(AMO_ADD, MEM)                                                                                                \
+    X(AMO_AND, MEM)                                                                                                \
+    X(AMO_OR, MEM)                                                                                                 \
+    X(AMO_XOR, MEM)                                                                                                \
+    X(AMO_MINS, MEM)                                                                                               \
+    X(AMO_MAXS, MEM)                                                                                               \
+    X(AMO_MINU, MEM)                                                                                               \
+    X(AMO_MAXU, MEM)                                                                                               \
+    /* dst = [a], and reserve; dst = 0 and [a] = b if still reserved, else dst = 1 */                              \
+    X(LR, MEM)                                                                                                     \
+    X(SC, MEM)                                                                                                     \
+    /* a barrier that orders earlier stores before later loads (imm 1: only the compiler's own order, emits nothing) */ \
+    X(FENCE, MEM)                                                                                                  \
+    /* floating point; .type F64/F32/F16 of the operation, .rm rounding */                                         \
+    /* leave inline code unless fp_ok: calls runtime.fp_check, which may raise */                                  \
+    X(FP_CHECK, FP)                                                                                                \
+    X(FADD, FP)                                                                                                    \
+    X(FSUB, FP)                                                                                                    \
+    X(FMUL, FP)                                                                                                    \
+    X(FDIV, FP)                                                                                                    \
+    X(FSQRT, FP)                                                                                                   \
+    /* dst = a * b + c, a * b - c, -(a * b) + c, -(a * b) - c; one rounding */                                     \
+    X(FMADD, FP)                                                                                                   \
+    X(FMSUB, FP)                                                                                                   \
+    X(FNMSUB, FP)                                                                                                  \
+    X(FNMADD, FP)                                                                                                  \
+    X(FSGNJ, FP)                                                                                                   \
+    X(FSGNJN, FP)                                                                                                  \
+    X(FSGNJX, FP)                                                                                                  \
+    X(FMIN, FP)                                                                                                    \
+    X(FMAX, FP)                                                                                                    \
+    /* Zfa: NaN if either is */                                                                                    \
+    X(FMINM, FP)                                                                                                   \
+    X(FMAXM, FP)                                                                                                   \
+    X(FEQ, FP)                                                                                                     \
+    X(FLT, FP)                                                                                                     \
+    X(FLE, FP)                                                                                                     \
+    X(FLTQ, FP)                                                                                                    \
+    X(FLEQ, FP)                                                                                                    \
+    X(FCLASS, FP)                                                                                                  \
+    /* Zfa: round to integral; imm 1: raise inexact (froundnx) */                                                  \
+    X(FROUND, FP)                                                                                                  \
+    /* fcvtmod.w.d */                                                                                              \
+    X(FCVTMOD, FP)                                                                                                 \
+    /* float a of .type to integer: W, WU, L, LU (results of W/WU sign-extended from 32 bits) */                   \
+    X(FCVT_W, FP)                                                                                                  \
+    X(FCVT_WU, FP)                                                                                                 \
+    X(FCVT_L, FP)                                                                                                  \
+    X(FCVT_LU, FP)                                                                                                 \
+    /* integer a to float of .type */                                                                              \
+    X(FCVT_FROM_W, FP)                                                                                             \
+    X(FCVT_FROM_WU, FP)                                                                                            \
+    X(FCVT_FROM_L, FP)                                                                                             \
+    X(FCVT_FROM_LU, FP)                                                                                            \
+    /* float a of type imm (IRType) to float of .type */                                                           \
+    X(FCVT_FF, FP)                                                                                                 \
+    /* raw bits: integer to FP register (boxed for F32/F16) and back (F32/F16: sign-extended) */                   \
+    X(FMV_TO_F, FP)                                                                                                \
+    X(FMV_TO_X, FP)                                                                                                \
+    /* dst = fn(env, a, b, c); fn in .imm, .flags IR_CALL_* */                                                     \
+    X(CALL, CALL)                                                                                                  \
+    /* fn(env, a, b, c) returns the host address to continue at; ends the block */                                 \
+    X(CALL_JUMP, FLOW)                                                                                             \
+    /* a new guest instruction: imm = offset in the page; aux = its length in bytes */                             \
+    X(INSN, NOTE)                                                                                                  \
+    /* a place in this block that BRCOND/JMP may go back to: imm = offset in the page */                           \
+    X(LABEL, NOTE)                                                                                                 \
+    /* if cond(a, b) go to offset imm of this page: a label of this block, or a chained exit; c: IR_IMM compares a with aux */ \
+    X(BRCOND, FLOW)                                                                                                \
+    /* go to offset imm of this page (chained); ends the block */                                                  \
+    X(JMP, FLOW)                                                                                                   \
+    /* go to page_base + imm in another page, by the jump table; ends the block */                                 \
+    X(JMP_FAR, FLOW)                                                                                               \
+    /* go to virtual address a + imm with bit 0 cleared, by the jump table; ends the block; .flags IR_JUMP_* hint */ \
+    X(JMP_IND, FLOW)                                                                                               \
+    /* store pc = page_base + imm and return to the main loop with exit reason aux; ends the block */              \
+    X(EXIT, FLOW)
+
+typedef enum IROpcode {
+#define IR_ENUM(name, kind) IR_##name,
+    IR_OPS(IR_ENUM)
+#undef IR_ENUM
+    IR_NUM_OPS
+} IROpcode;
+
+typedef enum IRKind { IR_KIND_VALUE, IR_KIND_MEM, IR_KIND_FP, IR_KIND_CALL, IR_KIND_FLOW, IR_KIND_NOTE } IRKind;
+
+/* CALL flags */
+enum {
+    IR_CALL_PURE = 1,        /* neither reads nor changes TCGEnv; cannot raise */
+    IR_CALL_WRITES_VARS = 2, /* may change var[] */
+    IR_CALL_RAISES = 4,      /* may leave through tcg_exit_to_loop(); insn_offset is stored first */
+    IR_CALL_NO_RETURN = 8,
+};
+/* JMP_FAR, JMP_IND hints for return prediction; for PUSH the return address is page_base + aux */
+enum { IR_JUMP_PUSH = 1, IR_JUMP_POP = 2 };
+
+typedef struct IROp {
+    uint8_t opc;
+    uint8_t type; /* IRType */
+    uint8_t cond; /* IRCond */
+    uint8_t mem;  /* IR_MEM_* */
+    uint8_t rm;
+    uint8_t flags;
+    IRRef dst, a, b, c;
+    int32_t aux;
+    int64_t imm;
+} IROp;
+
+typedef uint64_t (*IRHelper)(TCGEnv *env, uint64_t a, uint64_t b, uint64_t c);
+typedef const void *(*IRJumpHelper)(TCGEnv *env, uint64_t a, uint64_t b, uint64_t c);
+
+/* What the front end tells about its vars. */
+typedef struct TCGGuest {
+    unsigned n_vars;
+    const char *var_names[TCG_MAX_VARS];
+    uint64_t fp_vars;             /* bit mask of vars that hold floating point */
+    const uint8_t *pin_order;     /* var numbers, hottest first, ends with 0 */
+} TCGGuest;
+
+#define IR_MAX_OPS    1024
+#define IR_MAX_LABELS 32
+
+/* One block under construction; reused, owned by one thread. */
+typedef struct IRBlock {
+    const TCGGuest *guest;
+    unsigned n_ops, n_temps;
+    unsigned mmu_idx;      /* of all its memory accesses */
+    unsigned jump_mode;    /* which jump table its jumps use; TCG_MMU_MODES: none, ask runtime.lookup */
+    uint32_t page_offset;  /* of its first instruction */
+    uint32_t end_offset;   /* past its last one */
+    bool parallel;         /* other vCPUs exist: atomics and fences must be real */
+    bool soft_fp;          /* the rounding mode cannot be had in hardware: call softfloat */
+    IROp ops[IR_MAX_OPS];
+} IRBlock;
+
+/* --- builder; a full block drops ops and sets .n_ops to IR_MAX_OPS: front ends stop at IR_OPS_RESERVE before --- */
+#define IR_OPS_RESERVE 64
+void ir_block_reset(IRBlock *b, const TCGGuest *guest);
+IRRef ir_temp(IRBlock *b);
+IROp *ir_emit(IRBlock *b, IROpcode opc, IRRef dst, IRRef a, IRRef bb, int64_t imm); /* type IR_I64, rest zero; c NONE */
+static inline bool ir_block_nearly_full(const IRBlock *b)
+{
+    return b->n_ops + IR_OPS_RESERVE > IR_MAX_OPS || b->n_temps + 16 > TCG_MAX_TEMPS;
+}
+/* Text of a block for -d op. */
+void ir_dump(const IRBlock *b, void *gstring);
+const char *ir_op_name(IROpcode opc);
+IRKind ir_op_kind(IROpcode opc);
+
+#endif

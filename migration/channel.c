@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Channels over file descriptors: cancellable waiting, whole transfers, and the URI front. */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "util/atomic.h"
+#include "util/error.h"
+
+#define MAX_IOV 1024
+
+Channel *channel_new(int in_fd, int out_fd)
+{
+    Channel *channel = g_new0(Channel, 1);
+
+    channel->in_fd = in_fd;
+    channel->out_fd = out_fd;
+    channel->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return channel;
+}
+
+void channel_classify(Channel *channel)
+{
+    int fd = channel->in_fd >= 0 ? channel->in_fd : channel->out_fd;
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return;
+    }
+    channel->bidirectional = S_ISSOCK(st.st_mode) && channel->in_fd == channel->out_fd;
+    channel->seekable = S_ISREG(st.st_mode);
+    if (channel->seekable) {
+        off_t at = lseek(fd, 0, SEEK_CUR);
+
+        channel->position = at > 0 ? (uint64_t)at : 0;
+        return;
+    }
+    if (channel->in_fd >= 0) {
+        g_unix_set_fd_nonblocking(channel->in_fd, TRUE, NULL);
+    }
+    if (channel->out_fd >= 0) {
+        g_unix_set_fd_nonblocking(channel->out_fd, TRUE, NULL);
+    }
+}
+
+static bool check_cancelled(Channel *channel, GError **error)
+{
+    return !atomic_load_acquire(&channel->cancelled) || fail(error, "cancelled");
+}
+
+bool channel_poll(Channel *channel, int fd, short events, GError **error)
+{
+    struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = channel->cancel_fd, .events = POLLIN}};
+
+    for (;;) {
+        if (!check_cancelled(channel, error)) {
+            return false;
+        }
+        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+            return fail_errno(error, errno, "poll");
+        }
+        if (fds[0].revents) {
+            return check_cancelled(channel, error);
+        }
+    }
+}
+
+bool channel_prepare(Channel *channel, GError **error)
+{
+    if (channel->prepare && !channel->prepare(channel, error)) {
+        error_context(error, "'%s'", channel->uri);
+        return false;
+    }
+    return true;
+}
+
+/* Forgets the first @done bytes of @iov. */
+static void iov_advance(struct iovec **iov, int *count, size_t done)
+{
+    while (*count && done >= (*iov)->iov_len) {
+        done -= (*iov)->iov_len;
+        ++*iov;
+        --*count;
+    }
+    if (done) {
+        (*iov)->iov_base = (char *)(*iov)->iov_base + done;
+        (*iov)->iov_len -= done;
+    }
+}
+
+static ssize_t write_some(Channel *channel, struct iovec *iov, int count)
+{
+    count = MIN(count, MAX_IOV);
+    if (channel->bidirectional) {
+        struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
+
+        return sendmsg(channel->out_fd, &msg, MSG_NOSIGNAL);
+    }
+    return writev(channel->out_fd, iov, count);
+}
+
+static bool file_writev(Channel *channel, struct iovec *iov, int count, uint64_t offset, GError **error)
+{
+    while (count) {
+        ssize_t n;
+
+        if (!check_cancelled(channel, error)) {
+            return false;
+        }
+        n = pwritev(channel->out_fd, iov, MIN(count, MAX_IOV), (off_t)offset);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return fail_errno(error, n < 0 ? errno : ENOSPC, "writing '%s' at offset 0x%" PRIx64, channel->uri,
+                              offset);
+        }
+        offset += (uint64_t)n;
+        iov_advance(&iov, &count, (size_t)n);
+    }
+    return true;
+}
+
+static uint64_t iov_size(const struct iovec *iov, int count)
+{
+    uint64_t size = 0;
+
+    for (int i = 0; i < count; i++) {
+        size += iov[i].iov_len;
+    }
+    return size;
+}
+
+bool channel_writev(Channel *channel, struct iovec *iov, int count, GError **error)
+{
+    if (channel->seekable) {
+        uint64_t offset = channel->position;
+
+        channel->position += iov_size(iov, count);
+        return file_writev(channel, iov, count, offset, error);
+    }
+    while (count) {
+        ssize_t n;
+
+        if (!check_cancelled(channel, error)) {
+            return false;
+        }
+        n = write_some(channel, iov, count);
+        if (n >= 0) {
+            iov_advance(&iov, &count, (size_t)n);
+        } else if (errno == EAGAIN) {
+            if (!channel_poll(channel, channel->out_fd, POLLOUT, error)) {
+                return false;
+            }
+        } else if (errno != EINTR) {
+            return fail_errno(error, errno, "writing to '%s'", channel->uri);
+        }
+    }
+    return true;
+}
+
+bool channel_pwritev(Channel *channel, struct iovec *iov, int count, uint64_t offset, GError **error)
+{
+    return file_writev(channel, iov, count, offset, error);
+}
+
+ssize_t channel_read(Channel *channel, void *data, size_t size, GError **error)
+{
+    for (;;) {
+        ssize_t n;
+
+        if (!check_cancelled(channel, error)) {
+            return -1;
+        }
+        n = channel->seekable ? pread(channel->in_fd, data, size, (off_t)channel->position)
+                              : read(channel->in_fd, data, size);
+        if (n >= 0) {
+            channel->position += (uint64_t)n;
+            return n;
+        }
+        if (errno == EAGAIN) {
+            if (!channel_poll(channel, channel->in_fd, POLLIN, error)) {
+                return -1;
+            }
+        } else if (errno != EINTR) {
+            fail_errno(error, errno, "reading from '%s'", channel->uri);
+            return -1;
+        }
+    }
+}
+
+bool channel_pread(Channel *channel, void *data, size_t size, uint64_t offset, GError **error)
+{
+    while (size) {
+        ssize_t n;
+
+        if (!check_cancelled(channel, error)) {
+            return false;
+        }
+        n = pread(channel->in_fd, data, size, (off_t)offset);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return fail_errno(error, errno, "reading '%s' at offset 0x%" PRIx64, channel->uri, offset);
+        }
+        if (n == 0) {
+            return fail(error, "'%s' ends at offset 0x%" PRIx64 ", before all pages", channel->uri, offset);
+        }
+        data = (char *)data + n;
+        size -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return true;
+}
+
+uint64_t channel_file_size(Channel *channel)
+{
+    struct stat st;
+    int fd = channel->in_fd >= 0 ? channel->in_fd : channel->out_fd;
+
+    return channel->seekable && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* The command that reads our stream decides whether it went well. */
+static bool wait_child(Channel *channel, GError **error)
+{
+    int status;
+    pid_t pid = channel->child;
+
+    for (;;) {
+        pid_t got = waitpid(pid, &status, WNOHANG);
+
+        if (got == pid || (got < 0 && errno != EINTR)) {
+            break;
+        }
+        if (!check_cancelled(channel, error)) {
+            return false;
+        }
+        /* no fd tells of the end of a child here: wait for cancel, and look again */
+        poll(&(struct pollfd){.fd = channel->cancel_fd, .events = POLLIN}, 1, 5);
+    }
+    channel->child = 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        return true;
+    }
+    if (WIFSIGNALED(status)) {
+        return fail(error, "command of '%s' was ended by signal %d", channel->uri, WTERMSIG(status));
+    }
+    return fail(error, "command of '%s' ended with status %d", channel->uri, WEXITSTATUS(status));
+}
+
+bool channel_finish(Channel *channel, GError **error)
+{
+    if (channel->seekable && channel->out_fd >= 0 && fdatasync(channel->out_fd) < 0 && errno != EINVAL) {
+        return fail_errno(error, errno, "syncing '%s'", channel->uri);
+    }
+    if (channel->child) {
+        if (channel->out_fd >= 0) {
+            close(channel->out_fd);
+            channel->out_fd = -1;
+        }
+        return wait_child(channel, error);
+    }
+    return true;
+}
+
+void channel_cancel(Channel *channel)
+{
+    uint64_t one = 1;
+
+    atomic_store_release(&channel->cancelled, true);
+    if (write(channel->cancel_fd, &one, sizeof(one)) < 0) {
+        /* the counter is already not 0: whoever polls wakes up all the same */
+    }
+}
+
+void channel_free(Channel *channel)
+{
+    if (!channel) {
+        return;
+    }
+    if (channel->in_fd >= 0) {
+        close(channel->in_fd);
+    }
+    if (channel->out_fd >= 0 && channel->out_fd != channel->in_fd) {
+        close(channel->out_fd);
+    }
+    if (channel->child) {
+        kill(channel->child, SIGTERM);
+        waitpid(channel->child, NULL, 0);
+    }
+    close(channel->cancel_fd);
+    if (channel->address) {
+        json_node_unref(channel->address);
+    }
+    g_free(channel->private);
+    g_free(channel->uri);
+    g_free(channel);
+}
+
+static const char *nth_scheme(unsigned i, void *opaque)
+{
+    LINKER_SET_FOREACH(channel_types, ChannelType, type) {
+        if (i-- == 0) {
+            return type->scheme;
+        }
+    }
+    return NULL;
+}
+
+static const ChannelType *find_type(const char *uri, GError **error)
+{
+    const char *colon = strchr(uri, ':');
+    g_autofree char *scheme = colon ? g_strndup(uri, (gsize)(colon - uri)) : g_strdup(uri);
+    const char *hint;
+
+    LINKER_SET_FOREACH(channel_types, ChannelType, type) {
+        if (colon && !strcmp(type->scheme, scheme)) {
+            return type;
+        }
+    }
+    hint = did_you_mean(scheme, nth_scheme, NULL);
+    if (hint) {
+        return fail_null(error, "'%s' is no migration URI (did you mean '%s:'?)", uri, hint);
+    }
+    return fail_null(error, "'%s' is no migration URI (unix:PATH, tcp:HOST:PORT, fd:NAME, exec:COMMAND or "
+                     "file:PATH[,offset=N])", uri);
+}
+
+Channel *channel_open(const char *uri, bool incoming, GError **error)
+{
+    const ChannelType *type = find_type(uri, error);
+    Channel *channel;
+
+    if (!type) {
+        return NULL;
+    }
+    channel = (incoming ? type->open_in : type->open_out)(uri + strlen(type->scheme) + 1, error);
+    if (!channel) {
+        error_context(error, "'%s'", uri);
+        return NULL;
+    }
+    channel->uri = g_strdup(uri);
+    return channel;
+}
+
+static const char *member_string(JsonObject *object, const char *name)
+{
+    JsonNode *node = object ? json_object_get_member(object, name) : NULL;
+
+    return node && json_node_get_value_type(node) == G_TYPE_STRING ? json_node_get_string(node) : NULL;
+}
+
+static char *socket_uri(JsonObject *addr, GError **error)
+{
+    const char *type = member_string(addr, "type");
+    const char *host = member_string(addr, "host"), *port = member_string(addr, "port");
+
+    if (!g_strcmp0(type, "inet") && host && port) {
+        return strchr(host, ':') ? g_strdup_printf("tcp:[%s]:%s", host, port)
+                                 : g_strdup_printf("tcp:%s:%s", host, port);
+    }
+    if (!g_strcmp0(type, "unix") && member_string(addr, "path")) {
+        return g_strconcat("unix:", member_string(addr, "path"), NULL);
+    }
+    if (!g_strcmp0(type, "fd") && member_string(addr, "str")) {
+        return g_strconcat("fd:", member_string(addr, "str"), NULL);
+    }
+    return fail_null(error, "parameter 'channels': a socket needs type 'inet' with host and port, 'unix' with path, "
+                     "or 'fd' with str");
+}
+
+static char *exec_uri(JsonObject *addr, GError **error)
+{
+    JsonNode *node = json_object_get_member(addr, "args");
+    g_autoptr(GString) command = g_string_new("exec:");
+
+    if (!node || !JSON_NODE_HOLDS_ARRAY(node) || !json_array_get_length(json_node_get_array(node))) {
+        return fail_null(error, "parameter 'channels': transport 'exec' needs a list 'args'");
+    }
+    for (guint i = 0; i < json_array_get_length(json_node_get_array(node)); i++) {
+        JsonNode *word = json_array_get_element(json_node_get_array(node), i);
+        g_autofree char *quoted = NULL;
+
+        if (json_node_get_value_type(word) != G_TYPE_STRING) {
+            return fail_null(error, "parameter 'channels': 'args' is a list of strings");
+        }
+        quoted = g_shell_quote(json_node_get_string(word));
+        g_string_append_printf(command, "%s%s", i ? " " : "", quoted);
+    }
+    return g_strdup(command->str);
+}
+
+static char *file_uri(JsonObject *addr, GError **error)
+{
+    JsonNode *offset = json_object_get_member(addr, "offset");
+    const char *name = member_string(addr, "filename");
+
+    if (!name || (offset && json_node_get_value_type(offset) != G_TYPE_INT64)) {
+        return fail_null(error, "parameter 'channels': transport 'file' needs filename and a number offset");
+    }
+    return g_strdup_printf("file:%s,offset=%" G_GINT64_FORMAT, name, offset ? json_node_get_int(offset) : 0);
+}
+
+char *channel_uri_from_json(JsonNode *node, GError **error)
+{
+    JsonObject *object, *addr = NULL;
+    const char *transport;
+
+    if (JSON_NODE_HOLDS_ARRAY(node)) {
+        if (json_array_get_length(json_node_get_array(node)) != 1) {
+            return fail_null(error, "parameter 'channels' takes exactly one element");
+        }
+        node = json_array_get_element(json_node_get_array(node), 0);
+    }
+    if (!JSON_NODE_HOLDS_OBJECT(node)) {
+        return fail_null(error, "parameter 'channels' is a list of objects");
+    }
+    object = json_node_get_object(node);
+    if (g_strcmp0(member_string(object, "channel-type"), "main")) {
+        return fail_null(error, "parameter 'channels': only channel-type 'main' is known");
+    }
+    node = json_object_get_member(object, "addr");
+    if (node && JSON_NODE_HOLDS_OBJECT(node)) {
+        addr = json_node_get_object(node);
+    }
+    transport = member_string(addr, "transport");
+    if (!g_strcmp0(transport, "socket")) {
+        return socket_uri(addr, error);
+    }
+    if (!g_strcmp0(transport, "exec")) {
+        return exec_uri(addr, error);
+    }
+    if (!g_strcmp0(transport, "file")) {
+        return file_uri(addr, error);
+    }
+    return fail_null(error, "parameter 'channels': transport is one of 'socket', 'exec' and 'file'");
+}

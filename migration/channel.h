@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Channels: where the bytes of a migration go to or come from.
+ *
+ * A ChannelType turns the rest of a URI ("unix:" PATH) into a Channel; that is quick and happens on the main loop,
+ * so that a malformed URI, a missing file or a port in use is the command's own error.  What may take long (connect,
+ * accept) is channel_prepare(), on the migration's thread.
+ *
+ * All waiting is done in poll() beside a "cancelled" eventfd: channel_cancel(), from any thread, ends each wait at
+ * once and for good.
+ */
+#ifndef MIGRATION_CHANNEL_H
+#define MIGRATION_CHANNEL_H
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "util/linker-set.h"
+
+typedef struct Channel Channel;
+struct Channel {
+    /* constant once prepared */
+    char *uri;          /* for messages */
+    int in_fd, out_fd;  /* the same fd when bidirectional; -1: this direction does not exist */
+    int cancel_fd;
+    bool bidirectional; /* a socket: there is a way back */
+    bool seekable;      /* a regular file: has positions, can be synced */
+    JsonNode *address;  /* listening sockets: SocketAddress for query-migrate */
+    GPid child;         /* exec: 0 when there is none or it was waited for */
+    /* connect or accept: replaces the fds; NULL: nothing to do */
+    bool (*prepare)(Channel *channel, GError **error);
+    void *private;      /* of .prepare; freed with g_free() */
+    /* the thread that does the transfers */
+    uint64_t position;  /* seekable: where the next sequential byte goes to or comes from */
+    /* any thread, atomic */
+    bool cancelled;
+};
+
+typedef struct ChannelType {
+    const char *scheme; /* "unix" */
+    const char *arg;    /* for messages: "PATH" */
+    Channel *(*open_out)(const char *rest, GError **error);
+    Channel *(*open_in)(const char *rest, GError **error);
+} ChannelType;
+#define CHANNEL_TYPE(ident, ...)                                                                             \
+    static const ChannelType channel_type_##ident = {__VA_ARGS__};                                           \
+    LINKER_SET_ADD(channel_types, ChannelType, channel_type_##ident)
+
+/* Main loop.  NULL with @error. */
+Channel *channel_open(const char *uri, bool incoming, GError **error);
+/* The URI that a "channels" argument (or its single element) stands for; newly allocated. */
+char *channel_uri_from_json(JsonNode *node, GError **error);
+
+bool channel_prepare(Channel *channel, GError **error);
+bool channel_writev(Channel *channel, struct iovec *iov, int count, GError **error);
+/* Whatever is there, at least one byte; 0: the end; -1: error. */
+ssize_t channel_read(Channel *channel, void *data, size_t size, GError **error);
+/* Seekable channels, positions of the file; the sequential position stays. */
+bool channel_pwritev(Channel *channel, struct iovec *iov, int count, uint64_t offset, GError **error);
+bool channel_pread(Channel *channel, void *data, size_t size, uint64_t offset, GError **error);
+/* Size of the file; 0 when it cannot be told. */
+uint64_t channel_file_size(Channel *channel);
+/*
+ * Everything has been written: makes it durable (file), or closes the pipe and waits for the command to end well
+ * (exec).  Does nothing for sockets.
+ */
+bool channel_finish(Channel *channel, GError **error);
+/* Any thread: every wait in this channel, now or later, fails with "cancelled". */
+void channel_cancel(Channel *channel);
+void channel_free(Channel *channel); /* NULL is fine */
+
+/* --- for the files that define types --- */
+Channel *channel_new(int in_fd, int out_fd);
+/* Looks at what kind of thing the fd is: sets .bidirectional, .seekable, .position. */
+void channel_classify(Channel *channel);
+/* False with @error when cancelled, else the fd is ready for @events. */
+bool channel_poll(Channel *channel, int fd, short events, GError **error);
+
+#endif

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The destination of a migration.
+ *
+ *    NONE, FAILED, CANCELLED --incoming_start()--> SETUP --accept--> ACTIVE --load--> COMPLETED
+ *                                                    |                 |
+ *                                                    +--------+--------+
+ *                                                   any error v  incoming_cancel()
+ *                                                    FAILED or CANCELLED
+ *
+ * The load runs on a thread of its own; it takes the big lock for device states only, and lets it go while it waits
+ * for the peer.  The machine starts after all was loaded, and in the native profile only when the source has said that
+ * it gave the machine up.
+ */
+#include <string.h>
+
+#include "api/command.h"
+#include "api/option.h"
+#include "migration-internal.h"
+#include "migration/migration.h"
+#include "system/accel.h"
+#include "system/cpu.h"
+#include "system/machine.h"
+#include "system/runstate.h"
+#include "util/bswap.h"
+#include "util/error.h"
+#include "util/lock.h"
+
+typedef struct Incoming {
+    /* under the lock */
+    MigrationStatus status;
+    Channel *channel;
+    bool cancelled;
+    bool committed; /* the source was told that all is loaded: cancel is too late */
+    char *error;
+    JsonNode *address;
+    /* constant while the thread runs */
+    bool exit_on_error;
+    MigrationOptions options;
+    /* thread */
+    StreamConfig local;
+    SectionLoader loader;
+    RamLoad ram;
+    bool return_path;
+} Incoming;
+
+static Lock incoming_lock = LOCK_INITIALIZER(RANK_MIGRATION, "incoming");
+static Incoming incoming;
+
+/* --- the way back --- */
+
+static bool send_message(Channel *channel, uint16_t type, const void *data, uint16_t size, GError **error)
+{
+    uint8_t head[4];
+    struct iovec iov[2] = {{head, sizeof(head)}, {(void *)(uintptr_t)data, size}};
+
+    stw_be_p(head, type);
+    stw_be_p(head + 2, size);
+    return channel_writev(channel, iov, 2, error);
+}
+
+static bool send_u32(Channel *channel, uint16_t type, uint32_t value, GError **error)
+{
+    value = cpu_to_be32(value);
+    return send_message(channel, type, &value, sizeof(value), error);
+}
+
+static bool pong(SectionLoader *loader, uint32_t cookie)
+{
+    Incoming *in = loader->opaque;
+    GError *error = NULL;
+
+    return !in->return_path || send_u32(loader->reader->channel, RETURN_PATH_PONG, cookie, &error) ||
+           reader_take_error(loader->reader, error);
+}
+
+static void return_path_opened(SectionLoader *loader)
+{
+    Incoming *in = loader->opaque;
+
+    in->return_path = loader->reader->channel->bidirectional;
+}
+
+static void send_failure(Incoming *in, Channel *channel, const char *message)
+{
+    if (!in->return_path) {
+        return;
+    }
+    if (in->loader.config.profile == STATE_PROFILE_NATIVE) {
+        send_message(channel, RETURN_PATH_REASON, message, (uint16_t)MIN(strlen(message), RETURN_PATH_MAX), NULL);
+    }
+    send_u32(channel, RETURN_PATH_SHUT, 1, NULL);
+}
+
+/* --- load --- */
+
+static __thread bool dropped_bql;
+
+static void drop_bql(void)
+{
+    dropped_bql = bql_locked();
+    if (dropped_bql) {
+        bql_unlock();
+    }
+}
+
+static void retake_bql(void)
+{
+    if (dropped_bql) {
+        bql_lock();
+    }
+}
+
+static bool load_all(Incoming *in, StreamReader *reader)
+{
+    SectionLoader *loader = &in->loader;
+    const Machine *machine = machine_current();
+    bool ok;
+
+    section_loader_init(loader, reader, &in->local);
+    loader->iterative = &ram_section;
+    loader->iterative_opaque = &in->ram;
+    loader->lock_bql = true;
+    loader->pong = pong;
+    loader->return_path_opened = return_path_opened;
+    loader->opaque = in;
+    ok = sections_load_header(loader);
+    loader->missing_is_error = loader->config.profile == STATE_PROFILE_NATIVE;
+    ram_load_init(&in->ram, loader->config.mapped_ram, machine ? machine->machine_type->default_ram_id : NULL);
+    return ok && sections_load(loader);
+}
+
+/* Registers, page tables and memory are others now. */
+static void flush_cpus(void)
+{
+    const AccelOps *accel = accel_current();
+    CPUState *cpu;
+    int i;
+
+    CPU_FOREACH (cpu, i) {
+        if (accel && accel->cpu_flush) {
+            accel->cpu_flush(cpu);
+        }
+    }
+}
+
+static bool commit(Incoming *in, GError **error)
+{
+    LOCK_GUARD(&incoming_lock);
+
+    in->committed = !in->cancelled;
+    return in->committed || fail(error, "cancelled");
+}
+
+/* Tells the source, and waits for the machine when it is to be handed over. */
+static bool take_machine(Incoming *in, StreamReader *reader, GError **error)
+{
+    if (!commit(in, error)) {
+        return false;
+    }
+    if (in->return_path && !send_u32(reader->channel, RETURN_PATH_SHUT, 0, error)) {
+        return false;
+    }
+    if (in->loader.config.handover && !sections_await_command(&in->loader, STREAM_COMMAND_HANDOVER)) {
+        return reader_ok(reader, error);
+    }
+    return true;
+}
+
+/* Big lock. */
+static void start_machine(void)
+{
+    static const RunState kept[] = {
+        RUN_STATE_PAUSED, RUN_STATE_PRELAUNCH, RUN_STATE_SHUTDOWN, RUN_STATE_SUSPENDED, RUN_STATE_IO_ERROR,
+        RUN_STATE_WATCHDOG, RUN_STATE_GUEST_PANICKED, RUN_STATE_INTERNAL_ERROR, RUN_STATE_DEBUG,
+    };
+    const char *name = globalstate_received();
+
+    if (!name || !strcmp(name, run_state_names[RUN_STATE_RUNNING])) {
+        if (autostart) {
+            vm_start();
+        } else {
+            runstate_set(RUN_STATE_PAUSED);
+        }
+        return;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(kept); i++) {
+        if (!strcmp(name, run_state_names[kept[i]])) {
+            runstate_set(kept[i]);
+            return;
+        }
+    }
+    runstate_set(RUN_STATE_PAUSED);
+}
+
+static bool run_load(Incoming *in, StreamReader *reader, GError **error)
+{
+    bool ok = load_all(in, reader);
+
+    bql_lock();
+    ram_load_clear(&in->ram);
+    flush_cpus();
+    bql_unlock();
+    return (ok || reader_ok(reader, error)) && take_machine(in, reader, error);
+}
+
+/* --- the thread --- */
+
+static void set_status(Incoming *in, MigrationStatus status)
+{
+    lock_acquire(&incoming_lock);
+    in->status = status;
+    lock_release(&incoming_lock);
+    migration_emit_status(status);
+}
+
+static Channel *release_channel(Incoming *in)
+{
+    LOCK_GUARD(&incoming_lock);
+    Channel *channel = in->channel;
+
+    in->channel = NULL;
+    return channel;
+}
+
+static void report_failure(Incoming *in, GError *error)
+{
+    bool cancelled;
+
+    lock_acquire(&incoming_lock);
+    cancelled = in->cancelled;
+    in->status = cancelled ? MIGRATION_CANCELLED : MIGRATION_FAILED;
+    in->error = g_strdup(error->message);
+    lock_release(&incoming_lock);
+    error_report("incoming migration: %s", error->message);
+    g_error_free(error);
+    migration_emit_status(cancelled ? MIGRATION_CANCELLED : MIGRATION_FAILED);
+    if (in->exit_on_error && !cancelled) {
+        system_shutdown_request_with_code(SHUTDOWN_HOST_QMP_QUIT, 1);
+    }
+}
+
+static gpointer incoming_thread(gpointer opaque)
+{
+    Incoming *in = opaque;
+    Channel *channel = in->channel; /* stays until this thread releases it */
+    StreamReader *reader = NULL;
+    GError *error = NULL;
+    bool ok = channel_prepare(channel, &error);
+
+    if (ok) {
+        set_status(in, MIGRATION_ACTIVE);
+        reader = reader_new(channel);
+        reader->before_wait = drop_bql;
+        reader->after_wait = retake_bql;
+        ok = run_load(in, reader, &error);
+    }
+    if (ok) {
+        bql_lock();
+        start_machine();
+        bql_unlock();
+    } else if (reader) {
+        send_failure(in, channel, error->message);
+    }
+    channel_free(release_channel(in));
+    reader_free(reader);
+    section_loader_clear(&in->loader);
+    migration_options_clear(&in->options);
+    if (ok) {
+        set_status(in, MIGRATION_COMPLETED);
+    } else {
+        report_failure(in, error);
+    }
+    return NULL;
+}
+
+/* --- control: big lock --- */
+
+static bool may_start(Incoming *in, GError **error)
+{
+    LOCK_GUARD(&incoming_lock);
+
+    if (runstate_get() != RUN_STATE_INMIGRATE) {
+        return fail(error, "the machine does not wait for an incoming migration (-incoming was not given)");
+    }
+    if (in->status == MIGRATION_SETUP || in->status == MIGRATION_ACTIVE) {
+        return fail(error, "an incoming migration is active already");
+    }
+    return true;
+}
+
+bool incoming_start(const char *uri, bool exit_on_error, GError **error)
+{
+    Incoming *in = &incoming;
+    Channel *channel;
+
+    if (!may_start(in, error)) {
+        return false;
+    }
+    channel = channel_open(uri, true, error);
+    if (!channel) {
+        return false;
+    }
+    globalstate_clear();
+    lock_acquire(&incoming_lock);
+    g_clear_pointer(&in->error, g_free);
+    g_clear_pointer(&in->address, json_node_unref);
+    memset(&in->loader, 0, sizeof(in->loader));
+    memset(&in->ram, 0, sizeof(in->ram));
+    in->address = channel->address ? json_node_copy(channel->address) : NULL;
+    in->channel = channel;
+    in->cancelled = in->committed = in->return_path = false;
+    in->exit_on_error = exit_on_error;
+    migration_options_copy(&in->options, migration_options());
+    stream_config_local(&in->local, &in->options);
+    in->status = MIGRATION_SETUP;
+    lock_release(&incoming_lock);
+    migration_emit_status(MIGRATION_SETUP);
+    g_thread_unref(g_thread_new("incoming", incoming_thread, in));
+    return true;
+}
+
+void incoming_cancel(void)
+{
+    LOCK_GUARD(&incoming_lock);
+
+    if (incoming.channel && !incoming.committed) {
+        incoming.cancelled = true;
+        channel_cancel(incoming.channel);
+    }
+}
+
+MigrationStatus incoming_status(char **error, JsonNode **address)
+{
+    LOCK_GUARD(&incoming_lock);
+
+    *error = g_strdup(incoming.error);
+    *address = incoming.address ? json_node_copy(incoming.address) : NULL;
+    return incoming.status;
+}
+
+/* --- the command line --- */
+
+static char *requested;
+
+static bool parse_incoming(const char *value, GError **error)
+{
+    g_free(requested);
+    requested = NULL;
+    if (value[0] == '{' || value[0] == '[') {
+        g_autoptr(JsonNode) node = json_from_string(value, error);
+
+        requested = node ? channel_uri_from_json(node, error) : NULL;
+        return requested != NULL;
+    }
+    requested = g_strdup(value);
+    return true;
+}
+
+OPTION(incoming, .name = "incoming", .arg = "URI|defer", .section = "Migration",
+       .help = "wait for a migration, or restore from a file (unix:PATH, tcp:HOST:PORT, fd:N, exec:COMMAND, "
+               "file:PATH[,offset=N])",
+       .parse = parse_incoming);
+
+bool incoming_requested(void)
+{
+    return requested != NULL;
+}
+
+bool incoming_start_requested(GError **error)
+{
+    if (!requested || !strcmp(requested, "defer")) {
+        return true;
+    }
+    if (!incoming_start(requested, true, error)) {
+        error_context(error, "-incoming");
+        return false;
+    }
+    return true;
+}
+
+/* --- commands --- */
+
+typedef struct IncomingArgs {
+    char *uri;
+    JsonNode *channels;
+    bool exit_on_error;
+} IncomingArgs;
+
+static const Field incoming_args[] = {
+    F_STRING(IncomingArgs, uri, "uri", .optional = true, .positional = true, .rest_of_line = true),
+    F_ANY(IncomingArgs, channels, "channels", .optional = true),
+    F_BOOL(IncomingArgs, exit_on_error, "exit-on-error", .optional = true, .default_value = "on"),
+    FIELD_END,
+};
+
+static bool run_incoming(CommandContext *ctx, const void *args, void *reply, GError **error)
+{
+    const IncomingArgs *a = args;
+    g_autofree char *uri = NULL;
+
+    if (!a->uri == !a->channels) {
+        return fail(error, "exactly one of 'uri' and 'channels' is needed");
+    }
+    uri = a->uri ? g_strdup(a->uri) : channel_uri_from_json(a->channels, error);
+    return uri && incoming_start(uri, a->exit_on_error, error);
+}
+
+COMMAND(migrate_incoming, .qmp = "migrate-incoming", .hmp = "migrate_incoming",
+        .help = "wait for a migration (after -incoming defer)", .args = incoming_args,
+        .args_size = sizeof(IncomingArgs), .run = run_incoming);

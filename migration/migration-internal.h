@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the source's and the destination's side share. */
+#ifndef MIGRATION_INTERNAL_H
+#define MIGRATION_INTERNAL_H
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+#include <stdbool.h>
+
+#include "channel.h"
+#include "options.h"
+#include "ram.h"
+#include "sections.h"
+
+typedef enum MigrationStatus {
+    MIGRATION_NONE,
+    MIGRATION_SETUP,
+    MIGRATION_CANCELLING,
+    MIGRATION_CANCELLED,
+    MIGRATION_ACTIVE,
+    MIGRATION_PRE_SWITCHOVER,
+    MIGRATION_DEVICE,
+    MIGRATION_COMPLETED,
+    MIGRATION_FAILED,
+    MIGRATION_STATUS_NUM,
+} MigrationStatus;
+extern const char *const migration_status_names[MIGRATION_STATUS_NUM + 1];
+
+/* Where the time of a switchover went, in nanoseconds. */
+typedef struct DowntimeParts {
+    int64_t stop, sync, ram, devices, confirm;
+} DowntimeParts;
+
+/* A consistent picture for query-migrate. */
+typedef struct MigrationInfo {
+    MigrationStatus status;
+    char *error;
+    int64_t total_ns, setup_ns, downtime_ns, expected_downtime_ns;
+    double mbps, pages_per_second;
+    int throttle_percent;
+    RamStats ram;
+    DowntimeParts parts;
+    bool has_throttle;
+} MigrationInfo;
+
+/* --- migration.c: the source.  Big lock unless said otherwise --- */
+bool migration_start(const char *uri, GError **error);
+void migration_cancel(void);
+bool migration_continue(MigrationStatus state, GError **error);
+/* Not NONE, CANCELLED, COMPLETED or FAILED. */
+bool migration_is_busy(void);
+void migration_get_info(MigrationInfo *info);
+void migration_parameters_changed(void); /* bandwidth and downtime-limit apply at once */
+
+/* --- incoming.c: the destination --- */
+bool incoming_start(const char *uri, bool exit_on_error, GError **error);
+/* NONE when there is no incoming migration.  @error: newly allocated or NULL. */
+MigrationStatus incoming_status(char **error, JsonNode **address);
+void incoming_cancel(void);
+
+/* --- events, any thread --- */
+void migration_emit_status(MigrationStatus status);
+void migration_emit_pass(uint64_t pass);
+
+/* --- globals.c: sections without a device --- */
+void globalstate_set(const char *run_state); /* before saving: what the machine did */
+/* After a load: what the source's machine did; NULL: it did not say. */
+const char *globalstate_received(void);
+void globalstate_clear(void);
+
+/* The local machine as the stream's configuration sees it. */
+void stream_config_local(StreamConfig *config, const MigrationOptions *options);
+
+#endif

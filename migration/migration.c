@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The source of a migration: one object, its status, and the control of its thread.
+ *
+ *                       migration_start()
+ *    NONE, CANCELLED, ----------------> SETUP --set_up()--> ACTIVE --switch_over()--> DEVICE --finish()--> COMPLETED
+ *    COMPLETED, FAILED                    |                   |  |                      ^ |
+ *                                         |                   |  +-> PRE_SWITCHOVER ----+ |
+ *                                         |                   | wait_for_continue() |     |
+ *                                         +---------+---------+---------------------+-----+
+ *                                                   | error: finish()               | migration_cancel(), until
+ *                                                   v                               v migration_commit()
+ *                                                FAILED                         CANCELLING --finish()--> CANCELLED
+ *
+ * set_status_locked() makes every transition and holds them to this drawing.  After FAILED and CANCELLED the machine is as it was before.
+ */
+#include <string.h>
+
+#include "api/command.h"
+#include "migration/migration.h"
+#include "source.h"
+#include "system/cpu.h"
+#include "util/error.h"
+#include "util/event-loop.h"
+#include "util/trace.h"
+
+TRACE_EVENT(migration_status, "%s -> %s");
+
+const char *const migration_status_names[MIGRATION_STATUS_NUM + 1] = {
+    [MIGRATION_NONE] = "none",
+    [MIGRATION_SETUP] = "setup",
+    [MIGRATION_CANCELLING] = "cancelling",
+    [MIGRATION_CANCELLED] = "cancelled",
+    [MIGRATION_ACTIVE] = "active",
+    [MIGRATION_PRE_SWITCHOVER] = "pre-switchover",
+    [MIGRATION_DEVICE] = "device",
+    [MIGRATION_COMPLETED] = "completed",
+    [MIGRATION_FAILED] = "failed",
+};
+
+static Migration *source(void)
+{
+    static Migration migration;
+    static gsize ready;
+
+    if (g_once_init_enter(&ready)) {
+        lock_init(&migration.lock, RANK_MIGRATION, "migration");
+        cond_init(&migration.cond);
+        g_once_init_leave(&ready, 1);
+    }
+    return &migration;
+}
+
+int64_t migration_now_ns(void)
+{
+    return g_get_monotonic_time() * 1000;
+}
+
+static bool is_final(MigrationStatus status)
+{
+    return status == MIGRATION_NONE || status == MIGRATION_CANCELLED || status == MIGRATION_COMPLETED ||
+           status == MIGRATION_FAILED;
+}
+
+static const uint32_t legal_next[MIGRATION_STATUS_NUM] = {
+#define S(status) (1u << MIGRATION_##status)
+#define ENDS      (S(CANCELLING) | S(FAILED))
+    [MIGRATION_NONE] = S(SETUP),
+    [MIGRATION_SETUP] = S(ACTIVE) | ENDS,
+    [MIGRATION_CANCELLING] = S(CANCELLED),
+    [MIGRATION_CANCELLED] = S(SETUP),
+    [MIGRATION_ACTIVE] = S(PRE_SWITCHOVER) | S(DEVICE) | ENDS,
+    [MIGRATION_PRE_SWITCHOVER] = S(DEVICE) | ENDS,
+    [MIGRATION_DEVICE] = S(COMPLETED) | ENDS,
+    [MIGRATION_COMPLETED] = S(SETUP),
+    [MIGRATION_FAILED] = S(SETUP),
+#undef S
+#undef ENDS
+};
+
+/* Lock held; emits nothing. */
+static void set_status_locked(Migration *m, MigrationStatus to)
+{
+    g_assert(legal_next[m->status] & (1u << to)); /* the drawing above */
+    trace(migration_status, migration_status_names[m->status], migration_status_names[to]);
+    m->status = to;
+}
+
+bool migration_set_status(Migration *m, MigrationStatus from, MigrationStatus to)
+{
+    lock_acquire(&m->lock);
+    if (m->status != from) {
+        lock_release(&m->lock);
+        return false;
+    }
+    set_status_locked(m, to);
+    lock_release(&m->lock);
+    migration_emit_status(to);
+    return true;
+}
+
+static MigrationStatus get_status(Migration *m)
+{
+    LOCK_GUARD(&m->lock);
+    return m->status;
+}
+
+bool migration_is_busy(void)
+{
+    return !is_final(get_status(source()));
+}
+
+bool migration_going_on(Migration *m, GError **error)
+{
+    return get_status(m) != MIGRATION_CANCELLING || fail(error, "cancelled");
+}
+
+void migration_sleep(Migration *m, int64_t ns)
+{
+    lock_acquire(&m->lock);
+    if (m->status != MIGRATION_CANCELLING) {
+        cond_timedwait_ns(&m->cond, &m->lock, ns);
+    }
+    lock_release(&m->lock);
+}
+
+bool migration_commit(Migration *m, GError **error)
+{
+    LOCK_GUARD(&m->lock);
+
+    m->committed = m->status != MIGRATION_CANCELLING;
+    return m->committed || fail(error, "cancelled");
+}
+
+/* --- the thread --- */
+
+/* The machine goes on as if nothing had been. */
+static void restore_machine(Migration *m)
+{
+    RunState now = runstate_get();
+
+    if (!m->stopped || (now != RUN_STATE_FINISH_MIGRATE && now != RUN_STATE_POSTMIGRATE)) {
+        return;
+    }
+    if (m->old_state == RUN_STATE_RUNNING) {
+        vm_start();
+    } else if (m->old_state != now) {
+        runstate_set(m->old_state);
+    }
+}
+
+static void release_channel(Migration *m)
+{
+    Channel *channel;
+
+    writer_free(m->writer);
+    m->writer = NULL;
+    lock_acquire(&m->lock); /* cancel may be at it */
+    channel = m->channel;
+    m->channel = NULL;
+    lock_release(&m->lock);
+    channel_free(channel);
+}
+
+/* Everything is undone or done before the status says so. */
+static void finish(Migration *m, bool ok, GError *error)
+{
+    int64_t now = migration_now_ns();
+    MigrationStatus status;
+
+    bql_lock();
+    if (m->options.capabilities[CAPABILITY_AUTO_CONVERGE]) {
+        cpu_throttle_stop();
+    }
+    if (!ok) {
+        restore_machine(m);
+    }
+    bql_unlock();
+    if (m->stopped) {
+        atomic_set(&m->downtime_ns, now - m->stop_ns);
+    }
+    atomic_set(&m->end_ns, now);
+    release_channel(m);
+    ram_cleanup(&m->ram);
+    lock_acquire(&m->lock);
+    if (ok) {
+        status = MIGRATION_COMPLETED;
+    } else if (m->status == MIGRATION_CANCELLING) {
+        status = MIGRATION_CANCELLED;
+    } else {
+        status = MIGRATION_FAILED;
+        m->error_text = g_strdup(error->message);
+    }
+    set_status_locked(m, status);
+    lock_release(&m->lock);
+    g_clear_error(&error);
+    migration_emit_status(status);
+}
+
+static gpointer migration_thread(gpointer opaque)
+{
+    Migration *m = opaque;
+    GError *error = NULL;
+    bool ok = precopy_run(m, &error);
+
+    finish(m, ok, error);
+    return NULL;
+}
+
+/* --- control: big lock --- */
+
+/* The thread of a migration that is over takes no big lock any more. */
+static void join_finished(Migration *m)
+{
+    if (m->thread) {
+        g_thread_join(m->thread);
+        m->thread = NULL;
+    }
+}
+
+static void reset(Migration *m, Channel *channel)
+{
+    LOCK_GUARD(&m->lock);
+
+    migration_options_clear(&m->options);
+    migration_options_copy(&m->options, migration_options());
+    stream_config_local(&m->config, &m->options);
+    m->channel = channel;
+    m->committed = m->may_continue = m->stopped = false;
+    g_clear_pointer(&m->error_text, g_free);
+    memset(&m->ram, 0, sizeof(m->ram));
+    memset(&m->stats, 0, sizeof(m->stats));
+    memset(&m->parts, 0, sizeof(m->parts));
+    m->busy_seconds = m->bandwidth = 0;
+    m->busy_bytes = m->throttle_sent = m->throttle_dirtied = 0;
+    m->next_send_ns = m->throttle_checked_ns = 0;
+    m->throttle_high = 0;
+    m->setup_ns = m->end_ns = m->downtime_ns = m->expected_downtime_ns = 0;
+    m->start_ns = migration_now_ns();
+    m->max_bandwidth = m->options.parameters.max_bandwidth;
+    m->downtime_limit_ms = m->options.parameters.downtime_limit;
+}
+
+static bool may_start(GError **error)
+{
+    if (migration_is_busy()) {
+        return fail(error, "a migration is active already");
+    }
+    if (runstate_get() == RUN_STATE_INMIGRATE) {
+        return fail(error, "the machine waits for an incoming migration");
+    }
+    if (runstate_get() == RUN_STATE_POSTMIGRATE) {
+        return fail(error, "the machine has been migrated already ('cont' brings it back)");
+    }
+    return true;
+}
+
+bool migration_start(const char *uri, GError **error)
+{
+    Migration *m = source();
+    MigrationStatus old = get_status(m);
+    Channel *channel;
+
+    if (!may_start(error)) {
+        return false;
+    }
+    channel = channel_open(uri, false, error);
+    if (!channel) {
+        return false;
+    }
+    if (migration_options()->capabilities[CAPABILITY_MAPPED_RAM] && !channel->seekable) {
+        channel_free(channel);
+        return fail(error, "capability fixed-ram (mapped-ram) needs a file, '%s' is none", uri);
+    }
+    join_finished(m);
+    reset(m, channel);
+    migration_set_status(m, old, MIGRATION_SETUP);
+    m->thread = g_thread_new("migration", migration_thread, m);
+    return true;
+}
+
+void migration_cancel(void)
+{
+    Migration *m = source();
+    MigrationStatus old;
+
+    lock_acquire(&m->lock);
+    old = m->status;
+    if (is_final(old) || old == MIGRATION_CANCELLING || m->committed) {
+        lock_release(&m->lock);
+        return;
+    }
+    set_status_locked(m, MIGRATION_CANCELLING);
+    if (m->channel) {
+        channel_cancel(m->channel);
+    }
+    cond_broadcast(&m->cond);
+    lock_release(&m->lock);
+    migration_emit_status(MIGRATION_CANCELLING);
+}
+
+bool migration_continue(MigrationStatus state, GError **error)
+{
+    Migration *m = source();
+    LOCK_GUARD(&m->lock);
+
+    if (m->status != MIGRATION_PRE_SWITCHOVER || state != m->status) {
+        return fail(error, "the migration is in status '%s', not '%s'", migration_status_names[m->status],
+                    migration_status_names[state]);
+    }
+    m->may_continue = true;
+    cond_broadcast(&m->cond);
+    return true;
+}
+
+void migration_parameters_changed(void)
+{
+    Migration *m = source();
+    const MigrationParameters *p = &migration_options()->parameters;
+
+    lock_acquire(&m->lock);
+    atomic_set(&m->max_bandwidth, p->max_bandwidth);
+    atomic_set(&m->downtime_limit_ms, p->downtime_limit);
+    cond_broadcast(&m->cond);
+    lock_release(&m->lock);
+}
+
+/* All members are counters of 64 bits, which the migration thread moves on meanwhile. */
+static void copy_stats(RamStats *to, const RamStats *from)
+{
+    for (size_t i = 0; i < sizeof(*to) / sizeof(uint64_t); i++) {
+        ((uint64_t *)to)[i] = atomic_read(&((const uint64_t *)from)[i]);
+    }
+}
+
+void migration_get_info(MigrationInfo *info)
+{
+    Migration *m = source();
+    int64_t end;
+    LOCK_GUARD(&m->lock);
+
+    memset(info, 0, sizeof(*info));
+    info->status = m->status;
+    info->error = g_strdup(m->error_text);
+    end = is_final(m->status) ? atomic_read(&m->end_ns) : migration_now_ns();
+    info->total_ns = m->status == MIGRATION_NONE ? 0 : end - m->start_ns;
+    info->setup_ns = atomic_read(&m->setup_ns);
+    info->downtime_ns = atomic_read(&m->downtime_ns);
+    info->expected_downtime_ns = atomic_read(&m->expected_downtime_ns);
+    info->mbps = m->bandwidth * 8 / 1e6;
+    info->pages_per_second = m->bandwidth / TARGET_PAGE_SIZE;
+    copy_stats(&info->ram, &m->stats);
+    info->parts = m->parts;
+    info->throttle_percent = cpu_throttle_get_percentage();
+    info->has_throttle = m->options.capabilities[CAPABILITY_AUTO_CONVERGE] && info->throttle_percent > 0;
+}
+
+void migration_shutdown(void)
+{
+    Migration *m = source();
+
+    migration_cancel();
+    incoming_cancel();
+    if (m->thread) {
+        bql_unlock();
+        g_thread_join(m->thread);
+        bql_lock();
+        m->thread = NULL;
+    }
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Capabilities and parameters: rows of tables, changed by the user between migrations and copied into a migration when
+ * it starts.
+ */
+#ifndef MIGRATION_OPTIONS_H
+#define MIGRATION_OPTIONS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/field.h"
+
+typedef enum MigrationCapability {
+    CAPABILITY_XBZRLE,
+    CAPABILITY_AUTO_CONVERGE,
+    CAPABILITY_EVENTS,
+    CAPABILITY_POSTCOPY_RAM,
+    CAPABILITY_RELEASE_RAM,
+    CAPABILITY_RETURN_PATH,
+    CAPABILITY_PAUSE_BEFORE_SWITCHOVER,
+    CAPABILITY_MULTIFD,
+    CAPABILITY_DIRTY_BITMAPS,
+    CAPABILITY_LATE_BLOCK_ACTIVATE,
+    CAPABILITY_X_IGNORE_SHARED,
+    CAPABILITY_VALIDATE_UUID,
+    CAPABILITY_BACKGROUND_SNAPSHOT,
+    CAPABILITY_ZERO_COPY_SEND,
+    CAPABILITY_POSTCOPY_PREEMPT,
+    CAPABILITY_SWITCHOVER_ACK,
+    CAPABILITY_DIRTY_LIMIT,
+    CAPABILITY_MAPPED_RAM,
+    CAPABILITY_FIXED_RAM, /* the same under its first name */
+    CAPABILITY_NUM,
+} MigrationCapability;
+extern const char *const migration_capability_names[CAPABILITY_NUM + 1];
+
+typedef struct MigrationParameters {
+    uint8_t throttle_trigger_threshold; /* percent */
+    uint8_t cpu_throttle_initial, cpu_throttle_increment, max_cpu_throttle;
+    bool cpu_throttle_tailslow;
+    char *tls_creds, *tls_hostname, *tls_authz;
+    uint64_t max_bandwidth;              /* bytes/s, 0: unlimited */
+    uint64_t avail_switchover_bandwidth; /* bytes/s, 0: as measured */
+    uint64_t downtime_limit;             /* ms */
+    int mode;
+    int profile; /* StateProfile */
+} MigrationParameters;
+extern const Field migration_parameter_fields[];
+
+typedef struct MigrationOptions {
+    bool capabilities[CAPABILITY_NUM];
+    MigrationParameters parameters;
+} MigrationOptions;
+
+/* What the user set last.  Big lock. */
+MigrationOptions *migration_options(void);
+/* An independent copy; cleared by migration_options_clear(). */
+void migration_options_copy(MigrationOptions *to, const MigrationOptions *from);
+void migration_options_clear(MigrationOptions *options);
+
+#endif

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The work of the source's thread: set up, send pages pass by pass while the machine runs, stop it, send the rest.
+ *
+ * A pass sends what the last sync found.  When little enough is left, an exact sync decides whether the machine can be
+ * stopped within downtime-limit; never an estimate.  After the stop there is one more sync, and one with the big lock
+ * held just before the device states are saved: after that one nothing can change any more.
+ *
+ * Until the destination has confirmed (or the file is on disk) the machine is ours, and runs again after any failure.
+ * In the native profile over sockets the destination confirms that everything is loaded, then the source gives up the
+ * machine and says so (HANDOVER), then the destination starts: there is no moment with two running machines.
+ */
+#include <string.h>
+
+#include "source.h"
+#include "system/cpu.h"
+#include "util/bswap.h"
+#include "util/error.h"
+
+#define SLICE_NS          (INT64_C(50) * 1000 * 1000)
+#define BANDWIDTH_SECONDS 0.1
+#define MID_PASS_SYNC_NS  (INT64_C(1) * 1000 * 1000 * 1000)
+#define THROTTLE_CHECK_NS (INT64_C(1) * 1000 * 1000 * 1000)
+
+typedef enum SwitchResult { SWITCH_DONE, SWITCH_AGAIN, SWITCH_FAILED } SwitchResult;
+
+/* --- set-up --- */
+
+static bool check_channel(Migration *m, GError **error)
+{
+    if (m->config.mapped_ram && !m->channel->seekable) {
+        return fail(error, "capability fixed-ram (mapped-ram) needs a file, '%s' is none", m->channel->uri);
+    }
+    if (m->options.capabilities[CAPABILITY_RETURN_PATH] && !m->channel->bidirectional) {
+        return fail(error, "capability return-path needs a socket, '%s' is none", m->channel->uri);
+    }
+    m->config.handover = m->config.profile == STATE_PROFILE_NATIVE && m->channel->bidirectional;
+    m->config.unfinished = m->channel->seekable;
+    m->return_path = m->config.handover || m->options.capabilities[CAPABILITY_RETURN_PATH];
+    return true;
+}
+
+static void open_return_path(Migration *m)
+{
+    uint32_t cookie = cpu_to_be32(1);
+
+    stream_command(m->writer, STREAM_COMMAND_OPEN_RETURN_PATH, NULL, 0);
+    stream_command(m->writer, STREAM_COMMAND_PING, &cookie, sizeof(cookie));
+}
+
+static bool new_pass(Migration *m, GError **error);
+
+static bool set_up(Migration *m, GError **error)
+{
+    bool ok;
+
+    if (!channel_prepare(m->channel, error) || !check_channel(m, error)) {
+        return false;
+    }
+    m->file_start = m->channel->position;
+    m->writer = writer_new(m->channel);
+    sections_write_header(m->writer, &m->config);
+    if (m->return_path) {
+        open_return_path(m);
+    }
+    bql_lock();
+    ok = ram_setup(&m->ram, m->writer, m->config.mapped_ram, &m->stats, error);
+    bql_unlock();
+    if (!ok || !ram_save_setup(&m->ram, error) || !new_pass(m, error)) {
+        return false;
+    }
+    atomic_set(&m->setup_ns, migration_now_ns() - m->start_ns);
+    if (!migration_set_status(m, MIGRATION_SETUP, MIGRATION_ACTIVE)) {
+        return fail(error, "cancelled");
+    }
+    return true;
+}
+
+/* --- auto-converge --- */
+
+static void raise_throttle(Migration *m, uint64_t dirtied, uint64_t sent)
+{
+    const MigrationParameters *p = &m->options.parameters;
+    int now = cpu_throttle_get_percentage(), step = p->cpu_throttle_increment;
+
+    if (now && p->cpu_throttle_tailslow && dirtied) {
+        int wanted = 100 - (int)((100 - now) * MIN(1.0, (double)sent / (double)dirtied)) - now;
+
+        step = CLAMP(wanted, 1, step);
+    }
+    bql_lock();
+    cpu_throttle_set(now ? MIN(now + step, p->max_cpu_throttle) : p->cpu_throttle_initial);
+    bql_unlock();
+}
+
+/* At each sync: memory that is dirtied faster than it is sent, twice in a row, slows the vCPUs down. */
+static void check_convergence(Migration *m)
+{
+    int64_t now = migration_now_ns();
+    uint64_t sent;
+
+    if (!m->options.capabilities[CAPABILITY_AUTO_CONVERGE]) {
+        return;
+    }
+    m->throttle_dirtied += m->ram.dirtied_last_sync * TARGET_PAGE_SIZE;
+    if (now - m->throttle_checked_ns < THROTTLE_CHECK_NS) {
+        return;
+    }
+    sent = m->stats.transferred - m->throttle_sent;
+    if (m->throttle_checked_ns &&
+        (double)m->throttle_dirtied > (double)sent * m->options.parameters.throttle_trigger_threshold / 100) {
+        if (++m->throttle_high >= 2) {
+            m->throttle_high = 0;
+            raise_throttle(m, m->throttle_dirtied, sent);
+        }
+    } else {
+        m->throttle_high = 0;
+    }
+    m->throttle_checked_ns = now;
+    m->throttle_sent = m->stats.transferred;
+    m->throttle_dirtied = 0;
+}
+
+/* --- passes --- */
+
+static double bandwidth_now(Migration *m)
+{
+    uint64_t given = m->options.parameters.avail_switchover_bandwidth;
+    double bandwidth = m->bandwidth;
+
+    if (given) {
+        return (double)given;
+    }
+    if (bandwidth == 0 && m->busy_seconds > 0) {
+        bandwidth = (double)m->busy_bytes / m->busy_seconds;
+    }
+    return bandwidth;
+}
+
+/* How long the machine would stand still if it were stopped now. */
+static double predicted_downtime_ms(Migration *m)
+{
+    double bandwidth = bandwidth_now(m);
+    uint64_t left = ram_remaining_bytes(&m->ram);
+
+    if (!left) {
+        return 0;
+    }
+    return bandwidth > 0 ? (double)left / bandwidth * 1e3 + (double)m->ram.last_sync_took_ns / 1e6 : 1e18;
+}
+
+static bool fits_downtime(Migration *m)
+{
+    return predicted_downtime_ms(m) <= (double)atomic_read(&m->downtime_limit_ms);
+}
+
+/* Takes the log.  RAM that joined meanwhile is part of it. */
+static bool new_pass(Migration *m, GError **error)
+{
+    bool changed, ok;
+    double bandwidth;
+
+    bql_lock();
+    ok = ram_check_blocks(&m->ram, &changed, error);
+    bql_unlock();
+    if (!ok) {
+        return false;
+    }
+    migration_bitmap_sync(&m->ram);
+    migration_emit_pass(m->stats.sync_count);
+    bandwidth = bandwidth_now(m);
+    if (bandwidth > 0) {
+        atomic_set(&m->expected_downtime_ns, (int64_t)((double)ram_remaining_bytes(&m->ram) / bandwidth * 1e9));
+    }
+    check_convergence(m);
+    return true;
+}
+
+static void measure_bandwidth(Migration *m, int64_t since_ns, uint64_t bytes)
+{
+    m->busy_seconds += (double)(migration_now_ns() - since_ns) / 1e9;
+    m->busy_bytes += bytes;
+    if (m->busy_seconds >= BANDWIDTH_SECONDS) {
+        lock_acquire(&m->lock);
+        m->bandwidth = (double)m->busy_bytes / m->busy_seconds;
+        lock_release(&m->lock);
+        m->busy_seconds = 0;
+        m->busy_bytes = 0;
+    }
+}
+
+/* max-bandwidth: each byte moves the time of the next one. */
+static void pace(Migration *m, uint64_t bytes)
+{
+    uint64_t limit = atomic_read(&m->max_bandwidth);
+    int64_t now = migration_now_ns();
+
+    if (!limit) {
+        m->next_send_ns = 0;
+        return;
+    }
+    m->next_send_ns = MAX(m->next_send_ns, now) + (int64_t)((double)bytes / (double)limit * 1e9);
+}
+
+static void wait_for_turn(Migration *m)
+{
+    int64_t wait = m->next_send_ns - migration_now_ns();
+
+    if (wait > 0) {
+        migration_sleep(m, MIN(wait, SLICE_NS * 2));
+    }
+}
+
+static bool may_send(Migration *m)
+{
+    return m->next_send_ns - migration_now_ns() < SLICE_NS / 5;
+}
+
+/* One PART: as much as a time slice and max-bandwidth allow. */
+static void send_slice(Migration *m)
+{
+    int64_t start = migration_now_ns();
+    uint64_t before = m->stats.transferred, seen = before;
+
+    wait_for_turn(m);
+    if (may_send(m)) {
+        ram_part_begin(&m->ram, SECTION_PART);
+        while (!m->writer->error && may_send(m) && migration_now_ns() - start < SLICE_NS && ram_save_block(&m->ram)) {
+            pace(m, m->stats.transferred - seen);
+            seen = m->stats.transferred;
+        }
+        ram_part_end(&m->ram);
+        writer_flush(m->writer);
+    }
+    measure_bandwidth(m, start, m->stats.transferred - before);
+}
+
+static bool mid_pass_sync_due(Migration *m)
+{
+    return m->options.capabilities[CAPABILITY_AUTO_CONVERGE] &&
+           migration_now_ns() - m->ram.last_sync_ns > MID_PASS_SYNC_NS;
+}
+
+/* Until the machine could be stopped. */
+static bool iterate(Migration *m, GError **error)
+{
+    for (;;) {
+        if (!migration_going_on(m, error) || !writer_ok(m->writer, error)) {
+            return false;
+        }
+        if (fits_downtime(m)) {
+            if (!new_pass(m, error)) {
+                return false;
+            }
+            if (fits_downtime(m)) {
+                return true;
+            }
+        } else if (mid_pass_sync_due(m) && !new_pass(m, error)) {
+            return false;
+        }
+        send_slice(m);
+    }
+}
+
+/* --- switchover --- */
+
+static bool wait_for_continue(Migration *m, GError **error)
+{
+    if (!migration_set_status(m, MIGRATION_ACTIVE, MIGRATION_PRE_SWITCHOVER)) {
+        return fail(error, "cancelled");
+    }
+    lock_acquire(&m->lock);
+    while (!m->may_continue && m->status == MIGRATION_PRE_SWITCHOVER) {
+        cond_wait(&m->cond, &m->lock);
+    }
+    lock_release(&m->lock);
+    return migration_going_on(m, error);
+}
+
+/* Big lock. */
+static void stop_machine(Migration *m)
+{
+    int64_t start = migration_now_ns();
+
+    m->old_state = runstate_get();
+    globalstate_set(run_state_names[m->old_state]);
+    m->stop_ns = start;
+    vm_stop_force_state(RUN_STATE_FINISH_MIGRATE);
+    m->stopped = true;
+    m->parts.stop = migration_now_ns() - start;
+}
+
+static bool still_stopped(GError **error)
+{
+    return runstate_get() == RUN_STATE_FINISH_MIGRATE ||
+           fail(error, "the machine was started in the middle of the switchover");
+}
+
+static void send_all(Migration *m)
+{
+    while (!m->writer->error && ram_save_block(&m->ram)) {
+    }
+}
+
+/* The pages that are left, without the big lock: the monitor goes on answering. */
+static void send_rest(Migration *m)
+{
+    int64_t start = migration_now_ns();
+
+    migration_bitmap_sync(&m->ram);
+    m->parts.sync = m->ram.last_sync_took_ns;
+    migration_emit_pass(m->stats.sync_count);
+    m->ram.switchover = true;
+    stream_command(m->writer, STREAM_COMMAND_SWITCHOVER_START, NULL, 0);
+    ram_part_begin(&m->ram, SECTION_END);
+    send_all(m);
+    writer_flush(m->writer);
+    m->parts.ram = migration_now_ns() - start - m->parts.sync;
+}
+
+/* The last sync, and the device states that belong to it.  Big lock: nothing moves between the two. */
+static bool save_final_state(Migration *m, StreamWriter *devices, GError **error)
+{
+    int64_t start = migration_now_ns();
+    bool changed;
+
+    if (!still_stopped(error) || !ram_check_blocks(&m->ram, &changed, error)) {
+        return false;
+    }
+    if (changed) {
+        return fail(error, "RAM was added in the middle of the switchover");
+    }
+    migration_bitmap_sync(&m->ram);
+    send_all(m);
+    ram_save_finish(&m->ram);
+    ram_part_end(&m->ram);
+    if (!sections_save_devices(devices, &m->config, error)) {
+        return false;
+    }
+    m->parts.devices = migration_now_ns() - start;
+    return writer_ok(m->writer, error);
+}
+
+/* Waits for SHUT; an answer that says why it failed becomes the error. */
+static bool await_answer(Migration *m, GError **error)
+{
+    StreamReader *reader = reader_new(m->channel);
+    g_autofree char *reason = NULL;
+    bool ok = false;
+
+    for (;;) {
+        uint16_t type = reader_be16(reader), size = reader_be16(reader);
+        char data[RETURN_PATH_MAX + 1] = "";
+
+        if (!reader->error && size > RETURN_PATH_MAX) {
+            reader_fail(reader, "message of %u bytes", size);
+        }
+        reader_bytes(reader, data, size);
+        if (reader->error) {
+            break;
+        }
+        if (type == RETURN_PATH_REASON) {
+            g_free(reason);
+            reason = g_strndup(data, size);
+        } else if (type == RETURN_PATH_SHUT && size == 4) {
+            ok = ldl_be_p(data) == 0;
+            if (!ok) {
+                fail(error, "the destination failed: %s", reason ? reason : "it gave no reason");
+            }
+            reader_free(reader);
+            return ok;
+        } else if (type != RETURN_PATH_PONG || size != 4) {
+            reader_fail(reader, "message of type %u, which is not due here", type);
+            break;
+        }
+    }
+    reader_ok(reader, error);
+    error_context(error, "no answer from the destination");
+    reader_free(reader);
+    return false;
+}
+
+/* The machine is given up.  Under the big lock, so that no "cont" comes between the check and the new state. */
+static bool give_up_machine(Migration *m, GError **error)
+{
+    bool ok;
+
+    bql_lock();
+    ok = still_stopped(error) && migration_commit(m, error);
+    if (ok) {
+        runstate_set(RUN_STATE_POSTMIGRATE);
+    }
+    bql_unlock();
+    return ok;
+}
+
+static bool deliver_with_handover(Migration *m, GError **error)
+{
+    if (!writer_flush(m->writer)) {
+        return writer_ok(m->writer, error);
+    }
+    if (!await_answer(m, error) || !give_up_machine(m, error)) {
+        return false;
+    }
+    stream_command(m->writer, STREAM_COMMAND_HANDOVER, NULL, 0);
+    writer_flush(m->writer);
+    return writer_ok(m->writer, error);
+}
+
+/* All is on disk before the file says that it is complete. */
+static bool deliver_to_file(Migration *m, GError **error)
+{
+    uint32_t magic = cpu_to_be32(STREAM_MAGIC);
+    struct iovec iov = {&magic, sizeof(magic)};
+
+    writer_flush(m->writer);
+    return writer_ok(m->writer, error) && channel_finish(m->channel, error) && give_up_machine(m, error) &&
+           channel_pwritev(m->channel, &iov, 1, m->file_start, error) && channel_finish(m->channel, error);
+}
+
+static bool deliver_to_peer(Migration *m, GError **error)
+{
+    if (!give_up_machine(m, error)) {
+        return false;
+    }
+    writer_flush(m->writer);
+    return writer_ok(m->writer, error) && (!m->return_path || await_answer(m, error)) &&
+           channel_finish(m->channel, error);
+}
+
+static bool deliver(Migration *m, GError **error)
+{
+    int64_t start = migration_now_ns();
+    bool ok;
+
+    if (m->config.handover) {
+        ok = deliver_with_handover(m, error);
+    } else if (m->channel->seekable) {
+        ok = deliver_to_file(m, error);
+    } else {
+        ok = deliver_to_peer(m, error);
+    }
+    m->parts.confirm = migration_now_ns() - start;
+    return ok;
+}
+
+static SwitchResult result_of(bool ok)
+{
+    return ok ? SWITCH_DONE : SWITCH_FAILED;
+}
+
+static bool finish_stream(Migration *m, GError **error)
+{
+    StreamWriter *devices = writer_new(NULL);
+    bool ok;
+
+    send_rest(m);
+    bql_lock();
+    ok = save_final_state(m, devices, error);
+    bql_unlock();
+    if (ok) {
+        writer_bytes(m->writer, devices->memory->data, devices->memory->len);
+        ok = deliver(m, error);
+    }
+    writer_free(devices);
+    return ok;
+}
+
+static SwitchResult switch_over(Migration *m, GError **error)
+{
+    MigrationStatus from = MIGRATION_ACTIVE;
+    bool changed;
+
+    bql_lock();
+    if (!migration_going_on(m, error) || !ram_check_blocks(&m->ram, &changed, error)) {
+        bql_unlock();
+        return SWITCH_FAILED;
+    }
+    if (changed) { /* RAM that nobody has seen yet: another pass, while the machine runs */
+        bql_unlock();
+        return SWITCH_AGAIN;
+    }
+    stop_machine(m);
+    bql_unlock();
+    if (m->options.capabilities[CAPABILITY_PAUSE_BEFORE_SWITCHOVER]) {
+        if (!wait_for_continue(m, error)) {
+            return SWITCH_FAILED;
+        }
+        from = MIGRATION_PRE_SWITCHOVER;
+    }
+    if (!migration_set_status(m, from, MIGRATION_DEVICE)) {
+        fail(error, "cancelled");
+        return SWITCH_FAILED;
+    }
+    return result_of(finish_stream(m, error));
+}
+
+/* A peer that went away mostly said why before. */
+static void ask_for_reason(Migration *m, GError **error)
+{
+    GError *answer = NULL;
+
+    if (!m->return_path || !m->writer || !m->writer->error || !migration_going_on(m, NULL)) {
+        return;
+    }
+    await_answer(m, &answer);
+    if (answer && g_str_has_prefix(answer->message, "the destination failed")) {
+        g_clear_error(error);
+        g_propagate_error(error, answer);
+    } else {
+        g_clear_error(&answer);
+    }
+}
+
+bool precopy_run(Migration *m, GError **error)
+{
+    SwitchResult result = SWITCH_AGAIN;
+
+    if (!set_up(m, error)) {
+        ask_for_reason(m, error);
+        return false;
+    }
+    while (result == SWITCH_AGAIN) {
+        result = iterate(m, error) ? switch_over(m, error) : SWITCH_FAILED;
+    }
+    if (result == SWITCH_FAILED) {
+        ask_for_reason(m, error);
+    }
+    return result == SWITCH_DONE;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guest memory on its way.
+ *
+ * Source: each block has a bitmap of pages still to send (RAMBlock.bmap, all ones at first).  The order that nothing
+ * is lost by (D2): take the log bits into bmap and re-arm (physical_memory_sync_dirty_bitmap), quiesce once, and only
+ * then read pages; a page's bit in bmap is cleared before the page is read.
+ *
+ * RAM that comes while a migration runs joins it: its list goes out in the next part (a MEM_SIZE record, as in the
+ * first).  RAM that goes, or changes its size, ends the migration with an error; the source runs on.
+ */
+#ifndef MIGRATION_RAM_H
+#define MIGRATION_RAM_H
+
+#include "channel.h"
+#include "sections.h"
+#include "stream.h"
+#include "system/physmem.h"
+
+enum {
+    RAM_SAVE_ZERO = 0x02,
+    RAM_SAVE_MEM_SIZE = 0x04,
+    RAM_SAVE_PAGE = 0x08,
+    RAM_SAVE_EOS = 0x10,
+    RAM_SAVE_CONTINUE = 0x20,
+    RAM_SAVE_FLAGS = TARGET_PAGE_SIZE - 1,
+};
+
+#define FIXED_RAM_VERSION     1
+#define FIXED_RAM_HEADER_SIZE 28
+#define FIXED_RAM_ALIGN       (UINT64_C(1) << 20)
+
+/* Any thread, atomics; what query-migrate shows. */
+typedef struct RamStats {
+    uint64_t transferred;      /* bytes of pages */
+    uint64_t normal, duplicate; /* pages */
+    uint64_t remaining_pages;
+    uint64_t total;            /* bytes */
+    uint64_t sync_count;
+    uint64_t dirty_pages_rate; /* per second, at the last sync */
+    uint64_t precopy_bytes, downtime_bytes;
+} RamStats;
+
+typedef struct RamState {
+    /* constant after setup */
+    StreamWriter *writer;
+    bool fixed_ram;
+    RamStats *stats;
+    /* migration thread */
+    GPtrArray *blocks; /* of RAMBlock *, each holding a reference */
+    GArray *lengths;   /* of uint64_t, their used_length when they joined */
+    uint32_t list_version;
+    unsigned blocks_listed; /* how many of them the stream knows of */
+    unsigned cursor_block; /* where the search for the next dirty page goes on */
+    uint64_t cursor_page;
+    RAMBlock *last_sent; /* whose name the last record of this part carried */
+    uint64_t dirty_pages; /* set bits of all bmaps */
+    int64_t last_sync_ns, last_sync_took_ns;
+    uint64_t dirtied_last_sync; /* pages gained by it */
+    bool switchover;     /* the machine is stopped: pages count as downtime */
+} RamState;
+
+extern const SectionOps ram_section; /* loading: opaque is a RamLoad */
+
+/* Starts the log and collects the blocks.  Big lock. */
+bool ram_setup(RamState *rs, StreamWriter *writer, bool fixed_ram, RamStats *stats, GError **error);
+/* The START section. */
+bool ram_save_setup(RamState *rs, GError **error);
+/*
+ * Takes all log bits into the bitmaps; afterwards pages may be read.  With or without the big lock: takes it for a
+ * moment when the caller lacks it.
+ */
+void migration_bitmap_sync(RamState *rs);
+/*
+ * Notices that RAM came, went or changed.  New blocks join.  Big lock.  *@changed: new blocks joined, all their
+ * pages are to be sent.
+ */
+bool ram_check_blocks(RamState *rs, bool *changed, GError **error);
+/* Sends blocks that joined; inside a PART or END. */
+void ram_save_joined(RamState *rs);
+/* Sends one run of dirty pages; false when there is none. */
+bool ram_save_block(RamState *rs);
+/* PART or END: begin, then ram_save_block()s, then end. */
+void ram_part_begin(RamState *rs, uint8_t type);
+void ram_part_end(RamState *rs);
+/* Bitmaps of a fixed-ram file; before END's end. */
+void ram_save_finish(RamState *rs);
+uint64_t ram_remaining_bytes(const RamState *rs);
+/* Stops the log (takes the big lock) and frees the bitmaps after a grace period.  Without the big lock. */
+void ram_cleanup(RamState *rs);
+
+/* --- fixed-ram.c --- */
+/* Makes room for the block in the file: header, bitmap, pages; the stream goes on after them. */
+void fixed_ram_save_setup(StreamWriter *writer, RAMBlock *block);
+/* Whether the file system has room for what memory holds now. */
+bool fixed_ram_check_space(Channel *channel, GPtrArray *blocks, GError **error);
+void fixed_ram_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n);
+void fixed_ram_save_bitmap(StreamWriter *writer, RAMBlock *block);
+/* After the block's entry in the list: header, then the pages themselves; the stream goes on after them. */
+bool fixed_ram_load_block(StreamReader *reader, RAMBlock *block, uint64_t used_length);
+
+/* --- ram-load.c --- */
+typedef struct RamLoad {
+    bool fixed_ram;
+    bool listed; /* the list of blocks came */
+    RAMBlock *block; /* of the last record; big lock or pinned */
+    GPtrArray *blocks; /* of RAMBlock *, listed and pinned */
+    /* zero pages that arrived in a row */
+    uint64_t zero_start, zero_pages;
+    uint64_t pages_loaded;
+    /* for messages: what "-m" sets */
+    const char *main_ram;
+} RamLoad;
+void ram_load_init(RamLoad *load, bool fixed_ram, const char *main_ram);
+/* Tells the rest of the machine that memory changed behind its back, and lets the blocks go.  Big lock. */
+void ram_load_clear(RamLoad *load);
+/* The range reads as zeroes afterwards; does not make the host allocate memory that it does not have yet. */
+void ram_load_zero(RAMBlock *block, uint64_t offset, uint64_t length);
+
+/* --- block helpers --- */
+static inline uint64_t ram_block_pages(const RAMBlock *block)
+{
+    return DIV_ROUND_UP(block->used_length, TARGET_PAGE_SIZE);
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The frame of a stream: header, configuration, sections with footers, commands, end.  docs/stream-format.md has the
+ * whole grammar.
+ */
+#ifndef MIGRATION_SECTIONS_H
+#define MIGRATION_SECTIONS_H
+
+#include "state-io.h"
+#include "stream.h"
+
+enum {
+    STREAM_MAGIC = 0x5145564d,            /* "QEVM" */
+    STREAM_MAGIC_UNFINISHED = 0x47574950, /* "GWIP": a file whose writer has not finished */
+    STREAM_VERSION = 3,
+    SECTION_EOF = 0,
+    SECTION_START = 1,
+    SECTION_PART = 2,
+    SECTION_END = 3,
+    SECTION_FULL = 4,
+    SECTION_VMDESC = 6,
+    SECTION_CONFIGURATION = 7,
+    SECTION_COMMAND = 8,
+    SECTION_FOOTER = 0x7e,
+    SECTION_ID_RAM = 1,
+};
+
+typedef enum StreamCommand {
+    STREAM_COMMAND_OPEN_RETURN_PATH = 1,
+    STREAM_COMMAND_PING = 2,
+    STREAM_COMMAND_SWITCHOVER_START = 11,
+    STREAM_COMMAND_HANDOVER = 0x4757, /* ours, after the vmdesc: the machine is the destination's now */
+} StreamCommand;
+
+/* Messages on the way back: u16 type, u16 size, data. */
+enum {
+    RETURN_PATH_SHUT = 1,        /* u32 status: 0 when all was loaded; the last one */
+    RETURN_PATH_PONG = 2,        /* u32 cookie */
+    RETURN_PATH_REASON = 0x4757, /* ours: text, why the SHUT that follows is not 0 */
+    RETURN_PATH_MAX = 512,
+};
+
+/* What the two sides must agree on before anything is sent. */
+typedef struct StreamConfig {
+    char machine[256];
+    StateProfile profile;
+    bool mapped_ram;
+    bool handover; /* native: the destination waits for STREAM_COMMAND_HANDOVER before it runs */
+    bool unfinished; /* writing a file: the true magic number comes when everything is on disk */
+    bool has_uuid;
+    uint8_t uuid[16];
+} StreamConfig;
+
+/* --- writing --- */
+void sections_write_header(StreamWriter *writer, const StreamConfig *config);
+void section_begin(StreamWriter *writer, uint8_t type, uint32_t id, const char *idstr, uint32_t instance,
+                   uint32_t version); /* the last three for START and FULL only */
+void section_end(StreamWriter *writer, uint32_t id);
+void stream_command(StreamWriter *writer, StreamCommand command, const void *data, uint16_t size);
+/* All device sections, EOF and vmdesc.  Machine stopped, big lock. */
+bool sections_save_devices(StreamWriter *writer, const StreamConfig *config, GError **error);
+
+/* --- loading --- */
+/* A section that comes in parts. */
+typedef struct SectionOps {
+    const char *name;
+    int version;
+    uint32_t id; /* ours, when we write */
+    bool (*load)(StreamReader *reader, void *opaque); /* one part; the loader's thread, without the big lock */
+    bool (*loaded)(StreamReader *reader, void *opaque); /* END was loaded */
+} SectionOps;
+
+typedef struct SectionLoader {
+    StreamReader *reader;
+    const SectionOps *iterative; /* "ram" */
+    void *iterative_opaque;
+    const StreamConfig *local;
+    bool lock_bql;       /* take the big lock for device sections */
+    bool missing_is_error;
+    /* filled while loading */
+    StreamConfig config; /* the stream's */
+    bool iterative_done;
+    GHashTable *by_id;   /* section id -> StateEntry *, or &iterative_marker */
+    GHashTable *seen;    /* StateEntry * */
+    /* Answers on the way back; NULL: there is none.  False: it failed, through the reader. */
+    bool (*pong)(struct SectionLoader *loader, uint32_t cookie);
+    void (*return_path_opened)(struct SectionLoader *loader);
+    void *opaque;
+} SectionLoader;
+
+void section_loader_init(SectionLoader *loader, StreamReader *reader, const StreamConfig *local);
+void section_loader_clear(SectionLoader *loader);
+/* Header and configuration. */
+bool sections_load_header(SectionLoader *loader);
+/* Sections up to and including EOF, and the vmdesc when there is one. */
+bool sections_load(SectionLoader *loader);
+/* Waits for one command of that number. */
+bool sections_await_command(SectionLoader *loader, StreamCommand command);
+
+#endif

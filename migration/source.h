@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The source object: shared by migration.c (status, control) and precopy.c (the work of its thread). */
+#ifndef MIGRATION_SOURCE_H
+#define MIGRATION_SOURCE_H
+
+#include "migration-internal.h"
+#include "system/runstate.h"
+#include "util/lock.h"
+
+typedef struct Migration {
+    /* constant from start to end */
+    MigrationOptions options;
+    StreamConfig config;
+    bool return_path; /* the destination answers */
+    GThread *thread;
+
+    /* under the lock */
+    Lock lock; /* RANK_MIGRATION */
+    Cond cond; /* cancel, migrate-continue, changed limits */
+    MigrationStatus status;
+    Channel *channel;
+    bool committed;     /* too late to cancel: the destination may run */
+    bool may_continue;  /* migrate-continue was given */
+    char *error_text;   /* why it failed */
+
+    /* migration thread */
+    StreamWriter *writer;
+    uint64_t file_start; /* seekable: where our header is */
+    RamState ram;
+    RunState old_state;
+    bool stopped;        /* by us: old_state is to be restored on failure */
+    double busy_seconds; /* of the bandwidth measurement under way */
+    uint64_t busy_bytes;
+    int64_t next_send_ns; /* max-bandwidth: not before this */
+    int64_t throttle_checked_ns;
+    uint64_t throttle_sent, throttle_dirtied;
+    unsigned throttle_high;
+
+    /* any thread, atomics */
+    RamStats stats;
+    uint64_t max_bandwidth, downtime_limit_ms;
+    double bandwidth; /* bytes/s; under the lock */
+    int64_t start_ns, setup_ns, end_ns, stop_ns, downtime_ns, expected_downtime_ns;
+    DowntimeParts parts;
+} Migration;
+
+int64_t migration_now_ns(void);
+/* The one function that changes the status.  False when it is not @from (cancelled meanwhile). */
+bool migration_set_status(Migration *m, MigrationStatus from, MigrationStatus to);
+/* False with "cancelled" when it is to end. */
+bool migration_going_on(Migration *m, GError **error);
+/* Waits; cut short by cancel and changed limits. */
+void migration_sleep(Migration *m, int64_t ns);
+/* From here on cancel does nothing.  False when cancelled already. */
+bool migration_commit(Migration *m, GError **error);
+
+/* precopy.c: everything from the connection to the destination's answer.  Without the big lock. */
+bool precopy_run(Migration *m, GError **error);
+
+#endif

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A hart in the migration stream: sections "cpu_common" and "cpu" as the peer has them.
+ *
+ * What travels is a WireState, filled from the CPU before saving and checked into it after loading.  The peer's CPU
+ * has a hypervisor extension, triggers and counters that ours lacks: they are sent as they are after reset, and ignored
+ * when they arrive.  What the peer forgets (fflags, who owns which mip bit, ...) travels in "cpu/godwit" between two
+ * of us.
+ */
+#include "cpu.h"
+
+#include "system/state.h"
+#include "tcg/tcg.h"
+#include <string.h>
+
+#define PEER_INTERRUPT_HARD 2u
+#define PEER_PRIV_1_13      3
+#define PEER_VEXT_1_0       0x10000
+#define PEER_MISA_H         BIT(7)
+#define PEER_MIDELEG_VS     UINT64_C(0x1444) /* what H makes read-only one */
+
+typedef struct WirePmuCounter {
+    uint64_t mhpmcounter_val, mhpmcounterh_val, mhpmcounter_prev, mhpmcounterh_prev;
+} WirePmuCounter;
+
+/* Members are named as the stream's description names them. */
+typedef struct WireState {
+    uint64_t gpr[32], fpr[32];
+    uint8_t miprio[64], siprio[64];
+    uint64_t pc, load_res, load_val, frm, badaddr, guest_phys_fault_addr, priv_ver, vext_ver;
+    uint32_t misa_mxl, misa_ext, misa_ext_mask;
+    uint64_t priv;
+    bool virt_enabled;
+    uint64_t resetvec, mhartid, mstatus, mip, miclaim, mie, mvien, mvip, sie, mideleg, satp, stval, medeleg, stvec,
+        sepc, scause, mtvec, mepc, mcause, mtval, miselect, siselect;
+    uint32_t scounteren, mcounteren, scountinhibit, mcountinhibit;
+    WirePmuCounter pmu_ctrs[32];
+    uint64_t mhpmevent_val[32], mhpmeventh_val[32];
+    uint64_t sscratch, mscratch, stimecmp;
+    uint64_t pmpaddr[16];
+    uint8_t pmpcfg[16];
+    uint64_t menvcfg, senvcfg, henvcfg;
+    uint64_t trigger_cur, tdata1[2], tdata2[2], tdata3[2];
+    uint64_t mstateen[4], hstateen[4], sstateen[4];
+    bool has_godwit;
+    uint8_t fflags;
+    uint64_t mseccfg, mip_lines, mip_soft, cycle, instret;
+    int64_t time_delta;
+} WireState;
+
+/* --- the peer's default interrupt priorities (AIA), which its streams carry --- */
+static const uint8_t peer_miprio[16] = {255, 20, 24, 17, 255, 21, 25, 18, 255, 19, 23, 0, 22, 255, 255, 255};
+static const uint8_t peer_siprio[16] = {255, 20, 24, 17, 255, 21, 25, 18, 255, 0, 23, 16, 22, 255, 255, 255};
+static const uint8_t peer_hviprio[24] = {0, 20, 0, 0, 0, 21, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 36, 33, 30, 27, 14, 11, 8, 5};
+
+/* --- filling --- */
+static void fill_wire(RISCVCPU *cpu, WireState *env, bool native)
+{
+    memset(env, 0, sizeof(*env));
+    memcpy(env->gpr, &cpu->tcg.var[0], sizeof(env->gpr));
+    env->gpr[0] = 0;
+    memcpy(env->fpr, &cpu->tcg.var[32], sizeof(env->fpr));
+    memcpy(env->miprio, peer_miprio, sizeof(peer_miprio));
+    memcpy(env->siprio, peer_siprio, sizeof(peer_siprio));
+    env->pc = cpu->tcg.pc;
+    env->load_res = cpu->tcg.lr_addr;
+    env->load_val = cpu->tcg.lr_value;
+    env->frm = cpu->tcg.frm;
+    env->priv_ver = PEER_PRIV_1_13;
+    env->vext_ver = PEER_VEXT_1_0;
+    env->misa_mxl = 2;
+    env->misa_ext = cpu->misa | (native ? 0 : PEER_MISA_H);
+    env->misa_ext_mask = env->misa_ext;
+    env->priv = cpu->priv;
+    env->resetvec = cpu->resetvec;
+    env->mhartid = cpu->mhartid;
+    env->mstatus = cpu->mstatus & ~MSTATUS_SD;
+    env->mip = riscv_mip(cpu);
+    env->miclaim = native ? 0 : BIT(12);
+    env->mie = cpu->mie;
+    env->mideleg = cpu->mideleg | (native ? 0 : PEER_MIDELEG_VS);
+    env->satp = cpu->satp;
+    env->stval = cpu->stval;
+    env->medeleg = cpu->medeleg;
+    env->stvec = cpu->stvec;
+    env->sepc = cpu->sepc;
+    env->scause = cpu->scause;
+    env->mtvec = cpu->mtvec;
+    env->mepc = cpu->mepc;
+    env->mcause = cpu->mcause;
+    env->mtval = cpu->mtval;
+    env->scounteren = cpu->scounteren;
+    env->mcounteren = cpu->mcounteren;
+    env->mcountinhibit = cpu->mcountinhibit;
+    env->sscratch = cpu->sscratch;
+    env->mscratch = cpu->mscratch;
+    env->stimecmp = cpu->stimecmp;
+    memcpy(env->pmpaddr, cpu->pmpaddr, sizeof(env->pmpaddr));
+    memcpy(env->pmpcfg, cpu->pmpcfg, sizeof(env->pmpcfg));
+    env->menvcfg = cpu->menvcfg;
+    env->senvcfg = cpu->senvcfg;
+    env->trigger_cur = cpu->wire.trigger_cur;
+    memcpy(env->tdata1, cpu->wire.tdata1, sizeof(env->tdata1));
+    memcpy(env->tdata2, cpu->wire.tdata2, sizeof(env->tdata2));
+    memcpy(env->tdata3, cpu->wire.tdata3, sizeof(env->tdata3));
+    memcpy(env->mstateen, cpu->mstateen, sizeof(env->mstateen));
+    memcpy(env->sstateen, cpu->sstateen, sizeof(env->sstateen));
+    env->fflags = tcg_fp_get_flags(&cpu->tcg);
+    env->mseccfg = cpu->mseccfg;
+    env->mip_lines = atomic_read(&cpu->mip_lines);
+    env->mip_soft = atomic_read(&cpu->mip_soft);
+    env->cycle = riscv_counter_read(cpu, &cpu->cycle, 0);
+    env->instret = riscv_counter_read(cpu, &cpu->instret, 2);
+    env->time_delta = guest_time_get_delta();
+}
+
+/* --- the fields, in the stream's order --- */
+static void main_fields(StateIO *io, WireState *wire)
+{
+#define env (*wire)
+    STATE_U64S(io, env.gpr, 32);
+    STATE_U64S(io, env.fpr, 32);
+    STATE_U8S(io, env.miprio, 64);
+    STATE_U8S(io, env.siprio, 64);
+    STATE_U64(io, env.pc);
+    STATE_U64(io, env.load_res);
+    STATE_U64(io, env.load_val);
+    STATE_U64_RANGE(io, env.frm, 0, 7);
+    STATE_U64(io, env.badaddr);
+    STATE_U64(io, env.guest_phys_fault_addr);
+    STATE_U64(io, env.priv_ver);
+    STATE_U64(io, env.vext_ver);
+    STATE_U32_RANGE(io, env.misa_mxl, 2, 2);
+    STATE_U32(io, env.misa_ext);
+    state_unused(io, 4);
+    STATE_U32(io, env.misa_ext_mask);
+    STATE_U64_RANGE(io, env.priv, PRIV_U, PRIV_M);
+    STATE_BOOL(io, env.virt_enabled);
+    STATE_U64(io, env.resetvec);
+    STATE_U64(io, env.mhartid);
+    STATE_U64(io, env.mstatus);
+    STATE_U64(io, env.mip);
+    STATE_U64(io, env.miclaim);
+    STATE_U64(io, env.mie);
+    STATE_U64(io, env.mvien);
+    STATE_U64(io, env.mvip);
+    STATE_U64(io, env.sie);
+    STATE_U64(io, env.mideleg);
+    STATE_U64(io, env.satp);
+    STATE_U64(io, env.stval);
+    STATE_U64(io, env.medeleg);
+    STATE_U64(io, env.stvec);
+    STATE_U64(io, env.sepc);
+    STATE_U64(io, env.scause);
+    STATE_U64(io, env.mtvec);
+    STATE_U64(io, env.mepc);
+    STATE_U64(io, env.mcause);
+    STATE_U64(io, env.mtval);
+    STATE_U64(io, env.miselect);
+    STATE_U64(io, env.siselect);
+    STATE_U32(io, env.scounteren);
+    STATE_U32(io, env.mcounteren);
+    STATE_U32(io, env.scountinhibit);
+    STATE_U32(io, env.mcountinhibit);
+    for (int n = 0; n < 32; n++) {
+        state_struct_begin(io, "env.pmu_ctrs", "cpu/pmu", 2, n);
+        state_field(io, "mhpmcounter_val", STATE_TYPE_U64, &env.pmu_ctrs[n].mhpmcounter_val, 1, 8);
+        state_field(io, "mhpmcounterh_val", STATE_TYPE_U64, &env.pmu_ctrs[n].mhpmcounterh_val, 1, 8);
+        state_field(io, "mhpmcounter_prev", STATE_TYPE_U64, &env.pmu_ctrs[n].mhpmcounter_prev, 1, 8);
+        state_field(io, "mhpmcounterh_prev", STATE_TYPE_U64, &env.pmu_ctrs[n].mhpmcounterh_prev, 1, 8);
+        state_struct_end(io);
+    }
+    STATE_U64S(io, env.mhpmevent_val, 32);
+    STATE_U64S(io, env.mhpmeventh_val, 32);
+    STATE_U64(io, env.sscratch);
+    STATE_U64(io, env.mscratch);
+    STATE_U64(io, env.stimecmp);
+}
+
+static void pmp_fields(StateIO *io, WireState *wire)
+{
+    for (int n = 0; n < RISCV_PMP_ENTRIES; n++) {
+        state_struct_begin(io, "env.pmp_state.pmp", "cpu/pmp/entry", 1, n);
+        state_field(io, "addr_reg", STATE_TYPE_U64, &wire->pmpaddr[n], 1, 8);
+        state_field(io, "cfg_reg", STATE_TYPE_U8, &wire->pmpcfg[n], 1, 1);
+        state_struct_end(io);
+    }
+}
+
+/* The hypervisor extension's registers: after reset when saved, ignored when loaded. */
+static void hyper_fields(StateIO *io)
+{
+    static const char *const before_counteren[] = {"env.hstatus", "env.hedeleg", "env.hideleg"};
+    static const char *const after_counteren[] = {
+        "env.htval", "env.htinst", "env.hgatp", "env.hgeie", "env.hgeip",
+        "env.hvien", "env.hvip", "env.htimedelta", "env.vstimecmp", "env.hvictl",
+    };
+    static const char *const after_priorities[] = {
+        "env.vsstatus", "env.vstvec", "env.vsscratch", "env.vsepc", "env.vscause", "env.vstval",
+        "env.vsatp", "env.vsiselect", "env.vsie", "env.mtval2", "env.mtinst", "env.stvec_hs",
+        "env.sscratch_hs", "env.sepc_hs", "env.scause_hs", "env.stval_hs", "env.satp_hs", "env.mstatus_hs",
+    };
+    uint8_t hviprio[64] = {0};
+    uint32_t hcounteren = 0;
+
+    memcpy(hviprio, peer_hviprio, sizeof(peer_hviprio));
+    for (unsigned n = 0; n < ARRAY_SIZE(before_counteren); n++) {
+        state_field(io, before_counteren[n], STATE_TYPE_U64, &(uint64_t){0}, 1, 8);
+    }
+    state_field(io, "env.hcounteren", STATE_TYPE_U32, &hcounteren, 1, 4);
+    for (unsigned n = 0; n < ARRAY_SIZE(after_counteren); n++) {
+        state_field(io, after_counteren[n], STATE_TYPE_U64, &(uint64_t){0}, 1, 8);
+    }
+    state_field(io, "env.hviprio", STATE_TYPE_U8, hviprio, 64, 1);
+    for (unsigned n = 0; n < ARRAY_SIZE(after_priorities); n++) {
+        bool is_status = n == 0 || n == ARRAY_SIZE(after_priorities) - 1;
+
+        state_field(io, after_priorities[n], STATE_TYPE_U64, &(uint64_t){is_status ? MSTATUS_XL64 : 0}, 1, 8);
+    }
+}
+
+static void envcfg_fields(StateIO *io, WireState *wire)
+{
+    STATE_U64(io, env.menvcfg);
+    STATE_U64(io, env.senvcfg);
+    STATE_U64(io, env.henvcfg);
+}
+
+static void debug_fields(StateIO *io, WireState *wire)
+{
+    STATE_U64(io, env.trigger_cur);
+    STATE_U64S(io, env.tdata1, 2);
+    STATE_U64S(io, env.tdata2, 2);
+    STATE_U64S(io, env.tdata3, 2);
+}
+
+static void stateen_fields(StateIO *io, WireState *wire)
+{
+    STATE_U64S(io, env.mstateen, 4);
+    STATE_U64S(io, env.hstateen, 4);
+    STATE_U64S(io, env.sstateen, 4);
+}
+
+static void godwit_fields(StateIO *io, WireState *wire)
+{
+    STATE_U8_RANGE(io, env.fflags, 0, 31);
+    STATE_U64_RANGE(io, env.mseccfg, 0, MSECCFG_MML | MSECCFG_MMWP | MSECCFG_RLB);
+    STATE_U64(io, env.mip_lines);
+    STATE_U64(io, env.mip_soft);
+    STATE_U64(io, env.cycle);
+    STATE_U64(io, env.instret);
+    STATE_I64(io, env.time_delta);
+    env.has_godwit = true;
+}
+#undef env
+
+static void subsections(StateIO *io, RISCVCPU *cpu, WireState *wire)
+{
+    if (state_subsection(io, "cpu/pmp", 1, cpu->cfg.pmp)) {
+        pmp_fields(io, wire);
+        state_subsection_end(io);
+    }
+    if (state_subsection(io, "cpu/hyper", 4, !state_native(io))) {
+        hyper_fields(io);
+        state_subsection_end(io);
+    }
+    if (state_subsection(io, "cpu/envcfg", 1, true)) {
+        envcfg_fields(io, wire);
+        state_subsection_end(io);
+    }
+    if (state_subsection(io, "cpu/debug", 2, true)) {
+        debug_fields(io, wire);
+        state_subsection_end(io);
+    }
+    if (state_subsection(io, "cpu/smtateen", 1, riscv_has(cpu, EXT_smstateen))) {
+        stateen_fields(io, wire);
+        state_subsection_end(io);
+    }
+    if (state_subsection(io, "cpu/godwit", 1, state_native(io))) {
+        godwit_fields(io, wire);
+        state_subsection_end(io);
+    }
+}
+
+/* --- checking in --- */
+static bool acceptable(StateIO *io, RISCVCPU *cpu, const WireState *env)
+{
+    if (env->virt_enabled) {
+        state_fail(io, "the hart runs a guest of its own hypervisor, which this CPU cannot");
+    } else if (env->priv == 2) {
+        state_fail(io, "privilege mode 2 does not exist");
+    } else if (env->mhartid != cpu->mhartid) {
+        state_fail(io, "hart id %" PRIu64 " instead of %" PRIu64, env->mhartid, cpu->mhartid);
+    } else if (!riscv_satp_mode_valid(cpu, SATP_MODE(env->satp))) {
+        state_fail(io, "address translation mode %u is not offered by this CPU", (unsigned)SATP_MODE(env->satp));
+    } else if (((env->mstatus & MSTATUS_MPP) >> 11) == 2) {
+        state_fail(io, "mstatus.MPP holds the reserved mode 2");
+    } else if ((env->stvec & 3) > 1 || (env->mtvec & 3) > 1) {
+        state_fail(io, "a trap vector has a reserved mode");
+    }
+    return !state_failed(io);
+}
+
+/*
+ * Whose bits are those of mip?  Machine-level and external ones follow lines; their devices set them again anyway.
+ */
+static void take_mip(RISCVCPU *cpu, const WireState *env)
+{
+    uint64_t line_bits = MIP_MSIP | MIP_MTIP | MIP_MEIP | MIP_SEIP;
+
+    atomic_set(&cpu->mip_lines, (env->has_godwit ? env->mip_lines : env->mip) & line_bits);
+    atomic_set(&cpu->mip_soft, env->has_godwit ? env->mip_soft & MIP_S : env->mip & (MIP_SSIP | MIP_STIP));
+}
+
+static void take_timers(RISCVCPU *cpu, const WireState *env)
+{
+    cpu->mcountinhibit = env->mcountinhibit & ~2u;
+    if (env->has_godwit) {
+        riscv_counter_write(cpu, &cpu->cycle, 0, env->cycle);
+        riscv_counter_write(cpu, &cpu->instret, 2, env->instret);
+        guest_time_set_delta(env->time_delta);
+    }
+    riscv_stimecmp_write(cpu, env->stimecmp);
+}
+
+static void take_wire(RISCVCPU *cpu, const WireState *env)
+{
+    memcpy(&cpu->tcg.var[0], env->gpr, sizeof(env->gpr));
+    cpu->tcg.var[0] = 0;
+    memcpy(&cpu->tcg.var[32], env->fpr, sizeof(env->fpr));
+    cpu->tcg.pc = env->pc & ~UINT64_C(1);
+    cpu->tcg.lr_addr = env->load_res;
+    cpu->tcg.lr_value = env->load_val;
+    cpu->priv = env->priv;
+    cpu->resetvec = env->resetvec;
+    cpu->mie = env->mie & MIP_ALL;
+    cpu->mideleg = env->mideleg & MIP_S;
+    cpu->satp = env->satp;
+    cpu->stval = env->stval;
+    cpu->medeleg = env->medeleg & 0xb3ff;
+    cpu->stvec = env->stvec;
+    cpu->sepc = env->sepc & ~UINT64_C(1);
+    cpu->scause = env->scause;
+    cpu->mtvec = env->mtvec;
+    cpu->mepc = env->mepc & ~UINT64_C(1);
+    cpu->mcause = env->mcause;
+    cpu->mtval = env->mtval;
+    cpu->scounteren = env->scounteren;
+    cpu->mcounteren = env->mcounteren;
+    cpu->sscratch = env->sscratch;
+    cpu->mscratch = env->mscratch;
+    memcpy(cpu->pmpaddr, env->pmpaddr, sizeof(env->pmpaddr));
+    for (int n = 0; n < RISCV_PMP_ENTRIES; n++) {
+        cpu->pmpaddr[n] &= MAKE_64BIT_MASK(0, 54);
+        cpu->pmpcfg[n] = env->pmpcfg[n] & ~0x60;
+    }
+    riscv_pmp_update(cpu);
+    atomic_set(&cpu->menvcfg, env->menvcfg & riscv_menvcfg_mask(cpu));
+    cpu->senvcfg = env->senvcfg & riscv_menvcfg_mask(cpu) & ~(ENVCFG_ADUE | ENVCFG_PBMTE | ENVCFG_STCE);
+    cpu->wire.trigger_cur = env->trigger_cur;
+    memcpy(cpu->wire.tdata1, env->tdata1, sizeof(env->tdata1));
+    memcpy(cpu->wire.tdata2, env->tdata2, sizeof(env->tdata2));
+    memcpy(cpu->wire.tdata3, env->tdata3, sizeof(env->tdata3));
+    memcpy(cpu->mstateen, env->mstateen, sizeof(env->mstateen));
+    memcpy(cpu->sstateen, env->sstateen, sizeof(env->sstateen));
+    cpu->mseccfg = env->has_godwit ? env->mseccfg : 0;
+    tcg_fp_set(&cpu->tcg, env->frm, env->has_godwit ? env->fflags : 0);
+    riscv_put_mstatus(cpu, (env->mstatus & MSTATUS_WRITE) | MSTATUS_XL64);
+    take_mip(cpu, env);
+    take_timers(cpu, env);
+    tlb_flush(&cpu->tcg);
+    tlb_switch_asid(&cpu->tcg, BIT(MMU_IDX_U) | BIT(MMU_IDX_S) | BIT(MMU_IDX_S_SUM), SATP_ASID(cpu->satp));
+    cpu_interrupt(&cpu->cs, CPU_INTERRUPT_HARD);
+}
+
+static void cpu_fields(StateIO *io, void *opaque)
+{
+    RISCVCPU *cpu = opaque;
+    WireState wire;
+
+    fill_wire(cpu, &wire, state_native(io));
+    wire.has_godwit = false;
+    main_fields(io, &wire);
+    subsections(io, cpu, &wire);
+    if (state_loading(io) && acceptable(io, cpu, &wire)) {
+        take_wire(cpu, &wire);
+    }
+}
+
+static const StateSection cpu_section = {
+    .name = "cpu",
+    .version = 10,
+    .min_version = 10,
+    .fields = cpu_fields,
+};
+
+/* --- what any architecture's CPU has --- */
+static void cpu_common_fields(StateIO *io, void *opaque)
+{
+    RISCVCPU *cpu = opaque;
+    uint32_t halted = cpu->cs.halted, interrupt_request = 0;
+
+    if (atomic_read(&cpu->cs.interrupt_request) & CPU_INTERRUPT_HARD || riscv_mip(cpu)) {
+        interrupt_request = PEER_INTERRUPT_HARD;
+    }
+    STATE_U32(io, halted);
+    STATE_U32(io, interrupt_request);
+    if (state_subsection(io, "cpu_common/exception_index", 1, false)) {
+        state_field(io, "exception_index", STATE_TYPE_I32, &(int32_t){0}, 1, 4);
+        state_subsection_end(io);
+    }
+    if (state_subsection(io, "cpu_common/crash_occurred", 1, false)) {
+        state_field(io, "crash_occurred", STATE_TYPE_BOOL, &(bool){false}, 1, 1);
+        state_subsection_end(io);
+    }
+    if (state_loading(io)) {
+        cpu->cs.halted = halted;
+        cpu_interrupt(&cpu->cs, CPU_INTERRUPT_HARD);
+    }
+}
+
+static const StateSection cpu_common_section = {
+    .name = "cpu_common",
+    .version = 1,
+    .min_version = 1,
+    .fields = cpu_common_fields,
+};
+
+void riscv_state_register(RISCVCPU *cpu)
+{
+    state_register(&cpu_common_section, NULL, cpu->cs.index, cpu);
+    state_register(&cpu_section, NULL, cpu->cs.index, cpu);
+}
+
+void riscv_state_unregister(RISCVCPU *cpu)
+{
+    state_unregister(&cpu_common_section, cpu);
+    state_unregister(&cpu_section, cpu);
+}

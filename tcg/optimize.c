@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Two linear passes over a block.
+ *
+ * Forward: constants and copies travel to their uses, ops on constants fold, sign extensions of values that are known
+ * to be extended become copies.  Backward: writes that nobody can see go away, and 32-bit ops whose upper half nobody
+ * looks at lose their sign extension.  Everybody looks at every var where an op may fault, call or leave: between two
+ * such ops vars are as free as temps.
+ */
+#include "tcg/tcg-internal.h"
+
+#include <string.h>
+
+#define N_REFS (TCG_MAX_VARS + TCG_MAX_TEMPS)
+
+/* What the forward pass knows of the value that a ref holds now. */
+typedef struct Fact {
+    uint32_t version; /* counts writes of the ref */
+    bool constant, sext32;
+    IRRef copy; /* same value as this ref while that has copy_version; IR_NONE */
+    uint32_t copy_version;
+    uint64_t value;
+} Fact;
+
+typedef struct Facts {
+    Fact ref[N_REFS];
+} Facts;
+
+static void forget(Facts *f, unsigned r)
+{
+    Fact *fact = &f->ref[r];
+
+    fact->version++;
+    fact->constant = false;
+    fact->sext32 = false;
+    fact->copy = IR_NONE;
+}
+
+static void forget_vars(Facts *f)
+{
+    for (unsigned i = 1; i < TCG_MAX_VARS; i++) {
+        forget(f, i);
+    }
+}
+
+static bool known(const Facts *f, IRRef r, uint64_t *value)
+{
+    if (r == IR_ZERO) {
+        *value = 0;
+        return true;
+    }
+    if (ir_is_ref(r) && f->ref[r].constant) {
+        *value = f->ref[r].value;
+        return true;
+    }
+    return false;
+}
+
+static bool known_sext32(const Facts *f, IRRef r)
+{
+    return r == IR_ZERO || (ir_is_ref(r) && f->ref[r].sext32);
+}
+
+static bool fits_int32(uint64_t v)
+{
+    return v == (uint64_t)(int64_t)(int32_t)v;
+}
+
+/* An operand that is a copy of something older reads that instead; vars are preferred to temps. */
+static IRRef resolve(const Facts *f, IRRef r)
+{
+    const Fact *fact;
+
+    if (!ir_is_ref(r) || r == IR_ZERO) {
+        return r;
+    }
+    fact = &f->ref[r];
+    if (fact->constant && fact->value == 0) {
+        return IR_ZERO;
+    }
+    if (fact->copy != IR_NONE && f->ref[fact->copy].version == fact->copy_version) {
+        return fact->copy;
+    }
+    return r;
+}
+
+static bool is_commutative(unsigned opc)
+{
+    switch (opc) {
+    case IR_ADD:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_XNOR:
+    case IR_MUL:
+    case IR_MULHS:
+    case IR_MULHU:
+    case IR_MINS:
+    case IR_MAXS:
+    case IR_MINU:
+    case IR_MAXU:
+    case IR_CLMUL:
+    case IR_CLMULH:
+    case IR_CLMULR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Ops whose imm means something else: b cannot become an immediate. */
+static bool has_own_imm(unsigned opc)
+{
+    return opc == IR_SHADD || opc == IR_SHLUW || opc == IR_PCREL || opc == IR_LDENV || opc == IR_MOVI;
+}
+
+static void become_movi(IROp *op, uint64_t value)
+{
+    op->opc = IR_MOVI;
+    op->type = IR_I64;
+    op->a = op->b = op->c = IR_NONE;
+    op->imm = value;
+}
+
+static void become_mov(IROp *op, IRRef a)
+{
+    op->opc = IR_MOV;
+    op->type = IR_I64;
+    op->a = a;
+    op->b = op->c = IR_NONE;
+    op->imm = 0;
+}
+
+static bool takes_b(unsigned opc)
+{
+    switch (opc) {
+    case IR_MOV:
+    case IR_MOVI:
+    case IR_PCREL:
+    case IR_LDENV:
+    case IR_SHLUW:
+        return false;
+    default:
+        return opc < IR_CLZ || opc > IR_ZEXT32;
+    }
+}
+
+/* x op 0 and the like. */
+static void simplify_identity(const Facts *f, IROp *op)
+{
+    uint64_t b = op->b == IR_IMM ? (uint64_t)op->imm : 0;
+
+    if (has_own_imm(op->opc) || (op->b != IR_IMM && op->b != IR_ZERO)) {
+        return;
+    }
+    switch (op->opc) {
+    case IR_ADD:
+    case IR_SUB:
+    case IR_OR:
+    case IR_XOR:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROTL:
+    case IR_ROTR:
+        if (b == 0 && (op->type == IR_I64 || known_sext32(f, op->a))) {
+            become_mov(op, op->a);
+        } else if (b == 0 && op->type == IR_I32) {
+            become_mov(op, op->a);
+            op->opc = IR_SEXT32;
+        }
+        break;
+    case IR_AND:
+        if (b == ~0ULL && op->type == IR_I64) {
+            become_mov(op, op->a);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void simplify_extension(const Facts *f, IROp *op)
+{
+    if ((op->opc == IR_SEXT32 && known_sext32(f, op->a)) ||
+        (op->opc == IR_MOV && op->type == IR_I32 && known_sext32(f, op->a))) {
+        become_mov(op, op->a);
+    }
+}
+
+static bool result_is_sext32(const Facts *f, const IROp *op)
+{
+    switch (op->opc) {
+    case IR_MOVI:
+        return fits_int32(op->imm);
+    case IR_MOV:
+        return op->type == IR_I32 || known_sext32(f, op->a);
+    case IR_SEXT8:
+    case IR_SEXT16:
+    case IR_SEXT32:
+    case IR_ZEXT8:
+    case IR_ZEXT16:
+    case IR_SETCOND:
+    case IR_BEXT:
+    case IR_CLZ:
+    case IR_CTZ:
+    case IR_POPCNT:
+        return true;
+    case IR_AND:
+        return op->type == IR_I32 || (op->b == IR_IMM && op->imm >= 0 && fits_int32(op->imm)) ||
+               (known_sext32(f, op->a) && (op->b == IR_IMM ? fits_int32(op->imm) : known_sext32(f, op->b)));
+    case IR_OR:
+    case IR_XOR:
+        return op->type == IR_I32 ||
+               (known_sext32(f, op->a) && (op->b == IR_IMM ? fits_int32(op->imm) : known_sext32(f, op->b)));
+    case IR_SHR:
+        return op->type == IR_I32 || (op->b == IR_IMM && (op->imm & 63) >= 33);
+    case IR_SAR:
+        return op->type == IR_I32 || known_sext32(f, op->a) || (op->b == IR_IMM && (op->imm & 63) >= 32);
+    case IR_LD:
+        return (op->mem & IR_MEM_SIZE) < 2 ? !(op->mem & IR_MEM_FP_BOX)
+                                           : (op->mem & IR_MEM_SIZE) == 2 && (op->mem & IR_MEM_SIGN);
+    case IR_SHADD:
+    case IR_ADDUW:
+    case IR_SHLUW:
+        return false;
+    default:
+        return ir_op_kind(op->opc) == IR_KIND_VALUE && op->type == IR_I32;
+    }
+}
+
+static void forward_value(const Facts *f, IROp *op)
+{
+    uint64_t a = 0, b = 0;
+    bool const_a = known(f, op->a, &a), const_b;
+
+    if (op->opc == IR_PCREL || op->opc == IR_LDENV || op->opc == IR_MOVI) {
+        return;
+    }
+    if (op->b == IR_IMM) {
+        b = op->imm;
+        const_b = true;
+    } else {
+        const_b = known(f, op->b, &b) || !takes_b(op->opc);
+    }
+    if (const_a && const_b) {
+        become_movi(op, ir_eval(op, a, b));
+        return;
+    }
+    if (const_a && !const_b && is_commutative(op->opc)) {
+        IRRef t = op->a;
+
+        op->a = op->b;
+        op->b = t;
+        b = a;
+        const_b = true;
+    }
+    if (const_b && takes_b(op->opc) && op->b != IR_IMM && op->b != IR_ZERO && !has_own_imm(op->opc) &&
+        fits_int32(b)) {
+        op->b = IR_IMM;
+        op->imm = b;
+    }
+    simplify_identity(f, op);
+    simplify_extension(f, op);
+}
+
+/* A constant base joins the displacement. */
+static void forward_address(const Facts *f, IROp *op)
+{
+    uint64_t base;
+
+    if ((op->opc == IR_LD || op->opc == IR_ST) && op->a != IR_ZERO && known(f, op->a, &base) &&
+        fits_int32(base + op->imm)) {
+        op->imm += base;
+        op->a = IR_ZERO;
+    }
+}
+
+static void forward_branch(const Facts *f, IROp *op)
+{
+    uint64_t b;
+
+    if (op->opc == IR_BRCOND && op->c != IR_IMM && op->b != IR_ZERO && known(f, op->b, &b) && fits_int32(b)) {
+        op->c = IR_IMM;
+        op->aux = (int32_t)b;
+        op->b = IR_NONE;
+    }
+}
+
+static void record(Facts *f, const IROp *op)
+{
+    bool sext32 = result_is_sext32(f, op);
+    Fact *fact = &f->ref[op->dst];
+    Fact source = {.copy = IR_NONE};
+
+    if (op->opc == IR_MOV && op->type != IR_I32 && op->a != IR_ZERO && op->a != op->dst) {
+        source = (Fact){.copy = op->a, .copy_version = f->ref[op->a].version};
+    }
+    if (op->opc == IR_MOV && op->a == op->dst && op->type != IR_I32) {
+        return;
+    }
+    forget(f, op->dst);
+    fact->sext32 = sext32;
+    fact->copy = source.copy;
+    fact->copy_version = source.copy_version;
+    if (op->opc == IR_MOVI) {
+        fact->constant = true;
+        fact->value = op->imm;
+    }
+}
+
+static void forward(IRBlock *b)
+{
+    Facts f;
+
+    memset(&f, 0, sizeof(f));
+    for (unsigned i = 0; i < N_REFS; i++) {
+        f.ref[i].copy = IR_NONE;
+    }
+    for (unsigned i = 0; i < b->n_ops; i++) {
+        IROp *op = &b->ops[i];
+
+        if (op->opc == IR_LABEL) {
+            forget_vars(&f);
+            continue;
+        }
+        /* Inline floating point wants its operands in FP vars. */
+        if (ir_op_kind(op->opc) != IR_KIND_FP) {
+            op->a = resolve(&f, op->a);
+            op->b = resolve(&f, op->b);
+            op->c = resolve(&f, op->c);
+        }
+        if (ir_op_kind(op->opc) == IR_KIND_VALUE) {
+            forward_value(&f, op);
+        } else {
+            forward_address(&f, op);
+            forward_branch(&f, op);
+        }
+        if (op->opc == IR_CALL && (op->flags & IR_CALL_WRITES_VARS)) {
+            forget_vars(&f);
+        }
+        if (ir_op_has_dst(op)) {
+            record(&f, op);
+        }
+    }
+}
+
+/* --- backward --- */
+
+/* Bits of refs: [0] vars, [1] temps. */
+typedef struct Need {
+    uint64_t low[2], high[2];
+} Need;
+
+static bool bit_of(const uint64_t set[2], IRRef r)
+{
+    return set[r >> 6] >> (r & 63) & 1;
+}
+
+static void need_ref(Need *n, IRRef r, bool high)
+{
+    if (r != IR_ZERO && ir_is_ref(r)) {
+        n->low[r >> 6] |= 1ULL << (r & 63);
+        if (high) {
+            n->high[r >> 6] |= 1ULL << (r & 63);
+        }
+    }
+}
+
+static bool sees_all_vars(const IROp *op)
+{
+    switch (ir_op_kind(op->opc)) {
+    case IR_KIND_MEM:
+    case IR_KIND_FLOW:
+        return true;
+    case IR_KIND_CALL:
+        return !(op->flags & IR_CALL_PURE);
+    case IR_KIND_FP:
+        return op->opc == IR_FP_CHECK;
+    default:
+        return op->opc == IR_LABEL;
+    }
+}
+
+/* Whether the low half of the result depends on the low halves of the operands only. */
+static bool low_from_low(const IROp *op)
+{
+    switch (op->opc) {
+    case IR_MOV:
+    case IR_ADD:
+    case IR_SUB:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_ANDN:
+    case IR_ORN:
+    case IR_XNOR:
+    case IR_MUL:
+    case IR_ADDUW:
+    case IR_SHADD:
+        return true;
+    case IR_SHL:
+        return op->b == IR_IMM;
+    default:
+        return false;
+    }
+}
+
+static bool reads_low_only(const IROp *op)
+{
+    switch (op->opc) {
+    case IR_SEXT8:
+    case IR_SEXT16:
+    case IR_SEXT32:
+    case IR_ZEXT8:
+    case IR_ZEXT16:
+    case IR_ZEXT32:
+        return true;
+    case IR_MOV:
+    case IR_ADD:
+    case IR_SUB:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_ANDN:
+    case IR_ORN:
+    case IR_XNOR:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROTL:
+    case IR_ROTR:
+    case IR_MUL:
+        return op->type == IR_I32;
+    default:
+        return false;
+    }
+}
+
+/* Whether the back ends know how to leave the upper half of the result alone. */
+static bool may_skip_extension(const IROp *op)
+{
+    return op->type == IR_I32 && reads_low_only(op) && op->opc != IR_SEXT32;
+}
+
+static bool is_last_chance_dead(const IROp *op, const Need *n)
+{
+    return ir_op_kind(op->opc) == IR_KIND_VALUE &&
+           (!ir_op_has_dst(op) || !bit_of(n->low, op->dst) || (op->opc == IR_MOV && op->type == IR_I64 &&
+                                                               op->a == op->dst));
+}
+
+static void backward(IRBlock *b)
+{
+    Need n = {.low = {~0ULL, 0}, .high = {~0ULL, 0}};
+    unsigned out = b->n_ops;
+
+    for (unsigned i = b->n_ops; i-- > 0;) {
+        IROp op = b->ops[i];
+        bool value = ir_op_kind(op.opc) == IR_KIND_VALUE, high = true;
+        IRRef in[3];
+        unsigned n_in;
+
+        if (is_last_chance_dead(&op, &n)) {
+            continue;
+        }
+        if (ir_op_has_dst(&op)) {
+            uint64_t bit = 1ULL << (op.dst & 63);
+
+            high = n.high[op.dst >> 6] & bit;
+            n.low[op.dst >> 6] &= ~bit;
+            n.high[op.dst >> 6] &= ~bit;
+        }
+        if (value && !high && may_skip_extension(&op)) {
+            op.flags |= IR_VALUE_LOW32;
+        }
+        if (sees_all_vars(&op)) {
+            n.low[0] = n.high[0] = ~0ULL;
+        }
+        n_in = ir_op_inputs(&op, in);
+        for (unsigned k = 0; k < n_in; k++) {
+            need_ref(&n, in[k], !(value && (reads_low_only(&op) || (!high && low_from_low(&op)))));
+        }
+        b->ops[--out] = op;
+    }
+    memmove(b->ops, b->ops + out, (b->n_ops - out) * sizeof(IROp));
+    b->n_ops -= out;
+}
+
+void tcg_optimize(IRBlock *b)
+{
+    if (tcg_state.config.no_optimize || b->n_ops > IR_MAX_OPS) {
+        return;
+    }
+    forward(b);
+    backward(b);
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ways into, round and out of a block.
+ *
+ * A jump to another block of the page is a rel32 that first leads to a stub behind the block, which returns to C with
+ * the block's cookie; linking points it at the other block's entry.  Jumps elsewhere look in the vCPU's jump table.
+ * Only backward jumps and table entries poll exit_request: every endless path has one of them.
+ */
+#include "tcg/x86_64/emit.h"
+
+/* The table entry's first instruction must cover the five bytes of the jump that tcg_kill() writes. */
+void emit_table_entry(Emit *e)
+{
+    Asm *a = &e->a;
+
+    e->code->table_entry = asm_offset(a);
+    /* lea rcx, [rax - page_offset] with a 32-bit displacement in any case: 7 bytes */
+    asm_byte(a, 0x48);
+    asm_byte(a, 0x8d);
+    asm_byte(a, 0x88);
+    asm_u32(a, -e->b->page_offset);
+    asm_store(a, 1, ENV(page_base), RCX);
+    asm_alu_imm(a, ALU_CMP, 0, ENV(exit_request), 0);
+    asm_jcc(a, CC_NE, x86_host.thunks.exit_table);
+    e->code->entry = asm_offset(a);
+}
+
+/* --- labels --- */
+
+void collect_labels(Emit *e)
+{
+    for (unsigned i = 0; i < e->b->n_ops && e->n_labels < IR_MAX_LABELS; i++) {
+        if (e->b->ops[i].opc == IR_LABEL && !find_label(e, e->b->ops[i].imm)) {
+            e->labels[e->n_labels++] = (EmitLabel){.offset = e->b->ops[i].imm, .op_index = i};
+        }
+    }
+}
+
+EmitLabel *find_label(Emit *e, int64_t offset)
+{
+    for (unsigned i = 0; i < e->n_labels; i++) {
+        if (e->labels[i].offset == offset) {
+            return &e->labels[i];
+        }
+    }
+    return NULL;
+}
+
+void emit_label(Emit *e, const IROp *op)
+{
+    EmitLabel *label = find_label(e, op->imm);
+
+    e->boxed = 0;
+    if (!label || label->op_index != op - e->b->ops) {
+        /* A label too many, or twice: nobody jumps here, but values must not be assumed either. */
+        fp_cache_clear(e);
+        return;
+    }
+    fp_cache_clear(e);
+    label->entry = asm_offset(&e->a);
+    fp_prepare_loop(e, label);
+    label->loop = asm_offset(&e->a);
+    label->fp = e->fp;
+    label->placed = true;
+}
+
+static void add_fixup(Emit *e, uint32_t at, const EmitLabel *label)
+{
+    if (e->n_fixups == MAX_FIXUPS) {
+        e->a.overflow = true;
+        return;
+    }
+    e->fixups[e->n_fixups++] = (LabelFixup){.at = at, .label = label - e->labels};
+}
+
+/* The jump at rel32 @at goes to @label; FP registers are as the label wants them at its loop entry. */
+static void bind_to_label(Emit *e, uint32_t at, const EmitLabel *label)
+{
+    if (label->placed) {
+        asm_patch_to(&e->a, at, label->loop);
+    } else {
+        add_fixup(e, at, label);
+    }
+}
+
+/* --- exits --- */
+
+static void slow_chain_stub(Emit *e, const SlowPath *s)
+{
+    unsigned n = s->arg;
+    TCGJump *jump = &e->code->jumps[n];
+
+    jump->stub = asm_offset(&e->a);
+    asm_mov_imm_keep_flags(&e->a, RDX, jump->target | n << 16);
+    if (e->chain_common) {
+        asm_byte(&e->a, 0xe9);
+        asm_u32(&e->a, 0);
+        asm_patch_to(&e->a, asm_offset(&e->a) - 4, e->chain_common);
+        return;
+    }
+    e->chain_common = asm_offset(&e->a);
+    asm_mov_imm_keep_flags(&e->a, RAX, e->cookie);
+    asm_jmp(&e->a, x86_host.thunks.exit_chain);
+}
+
+static void store_pc(Emit *e, int64_t offset)
+{
+    asm_load(&e->a, 1, RDX, ENV(page_base));
+    asm_alu_imm(&e->a, ALU_ADD, 1, rm_reg(RDX), (int32_t)offset);
+    asm_store(&e->a, 1, ENV(pc), RDX);
+}
+
+static void emit_exit(Emit *e, int64_t offset, unsigned reason)
+{
+    store_pc(e, offset);
+    asm_mov_imm_keep_flags(&e->a, RAX, reason);
+    asm_jmp(&e->a, x86_host.thunks.exit);
+}
+
+static void slow_exit_lookup(Emit *e, const SlowPath *s)
+{
+    emit_exit(e, s->op->imm, TCG_EXIT_LOOKUP);
+}
+
+/* The jump whose rel32 ends at the current position goes to offset @target of the page. */
+static void add_chained_jump(Emit *e, int64_t target)
+{
+    TCGCode *code = e->code;
+    bool linkable = code->n_jumps < TCG_MAX_JUMPS && target >= 0 && target < 0xffff;
+    SlowPath *s = new_slow(e, linkable ? slow_chain_stub : slow_exit_lookup);
+
+    s->from[s->n_from++] = asm_offset(&e->a) - 4;
+    if (linkable) {
+        s->arg = code->n_jumps++;
+        code->jumps[s->arg].patch = asm_offset(&e->a) - 4;
+        code->jumps[s->arg].target = target;
+    }
+}
+
+/* Padding so that an instruction whose rel32 starts @ahead bytes from now has it 4-byte aligned. */
+static void align_rel32(Emit *e, unsigned ahead)
+{
+    unsigned off = (uintptr_t)(e->a.p + ahead) & 3;
+
+    if (off) {
+        asm_nops(&e->a, 4 - off);
+    }
+}
+
+static void slow_poll(Emit *e, const SlowPath *s)
+{
+    asm_mov_imm_keep_flags(&e->a, RDX, s->op->imm);
+    asm_jmp(&e->a, x86_host.thunks.exit_request);
+}
+
+/* Is a jump from the current op to offset @target backward, so that it must poll? */
+static bool is_backward(Emit *e, const EmitLabel *label, int64_t target)
+{
+    if (label) {
+        return label->op_index <= (unsigned)(e->op - e->b->ops);
+    }
+    return target <= (int64_t)e->insn_offset;
+}
+
+static void emit_jump(Emit *e, const IROp *op)
+{
+    EmitLabel *label = find_label(e, op->imm);
+
+    if (is_backward(e, label, op->imm)) {
+        SlowPath *s = new_slow(e, slow_poll);
+
+        asm_alu_imm(&e->a, ALU_CMP, 0, ENV(exit_request), 0);
+        slow_from(e, s, CC_NE);
+    }
+    if (label) {
+        if (label->placed) {
+            fp_match(e, &label->fp);
+        }
+        bind_to_label(e, asm_jmp_forward(&e->a), label);
+        return;
+    }
+    align_rel32(e, 1);
+    asm_jmp_forward(&e->a);
+    add_chained_jump(e, op->imm);
+}
+
+/* --- conditional branches --- */
+
+static void compare(Emit *e, const IROp *op)
+{
+    emit_compare(e, op->a, op->b, op->c == IR_IMM, op->aux, op->type);
+}
+
+/* exit_request was seen before a backward branch: leave if it would be taken. */
+static void slow_branch_poll(Emit *e, const SlowPath *s)
+{
+    compare(e, s->op);
+    asm_byte(&e->a, 0x0f);
+    asm_byte(&e->a, 0x80 | (cc_of(s->op->cond) ^ 1));
+    asm_u32(&e->a, 0);
+    asm_patch_to(&e->a, asm_offset(&e->a) - 4, s->back);
+    slow_poll(e, s);
+}
+
+/* Taken: brings FP registers to where the loop head wants them. */
+static void slow_branch_match(Emit *e, const SlowPath *s)
+{
+    EmitLabel *label = find_label(e, s->op->imm);
+    FpCache now = e->fp;
+
+    e->fp = s->fp;
+    fp_match(e, &label->fp);
+    e->fp = now;
+    bind_to_label(e, asm_jmp_forward(&e->a), label);
+}
+
+/* The compare emitted since @start moves so that the rel32 of the jcc after it is aligned and the two stay fused. */
+static void align_compare(Emit *e, uint32_t start)
+{
+    Asm *a = &e->a;
+    unsigned off = (uintptr_t)(a->p + 2) & 3, n = 4 - off;
+    uint8_t saved[64];
+    uint32_t length = asm_offset(a) - start;
+
+    if (!off || length > sizeof(saved)) {
+        align_rel32(e, 2);
+        return;
+    }
+    for (uint32_t i = 0; i < length; i++) {
+        saved[i] = a->start[start + i];
+    }
+    a->p = a->start + start;
+    asm_nops(a, n);
+    for (uint32_t i = 0; i < length; i++) {
+        asm_byte(a, saved[i]);
+    }
+}
+
+static void emit_branch(Emit *e, const IROp *op)
+{
+    EmitLabel *label = find_label(e, op->imm);
+    SlowPath *poll = NULL;
+    uint32_t start;
+
+    if (is_backward(e, label, op->imm)) {
+        poll = new_slow(e, slow_branch_poll);
+        asm_alu_imm(&e->a, ALU_CMP, 0, ENV(exit_request), 0);
+        slow_from(e, poll, CC_NE);
+    }
+    start = asm_offset(&e->a);
+    compare(e, op);
+    if (label && label->placed && !fp_matches(e, &label->fp)) {
+        SlowPath *s = new_slow(e, slow_branch_match);
+
+        slow_from(e, s, cc_of(op->cond));
+    } else if (label) {
+        bind_to_label(e, asm_jcc_forward(&e->a, cc_of(op->cond)), label);
+    } else {
+        align_compare(e, start);
+        asm_jcc_forward(&e->a, cc_of(op->cond));
+        add_chained_jump(e, op->imm);
+    }
+    if (poll) {
+        poll->back = asm_offset(&e->a);
+    }
+}
+
+/* --- jumps through the table --- */
+
+/* rax: pc. */
+static void emit_table_jump(Emit *e)
+{
+    Asm *a = &e->a;
+    int32_t table = ENV_DISP(jump) + (int32_t)(e->b->jump_mode * sizeof(JumpTableEntry) << JUMP_TABLE_BITS);
+
+    if (e->b->jump_mode >= TCG_MMU_MODES || tcg_state.config.no_jump_table) {
+        asm_jmp(a, x86_host.thunks.lookup);
+        return;
+    }
+    /* jump_table_index() * 16: the low 16 bits of pc * 8, as pc is even. */
+    _Static_assert(JUMP_TABLE_BITS == 12 && sizeof(JumpTableEntry) == 16, "index by the low 16 bits of pc * 8");
+    asm_lea(a, 0, RCX, rm_sib(NO_REG, RAX, 3, 0));
+    asm_modrm(a, A_0F | 0xb7, 0, RCX, rm_reg(RCX), 0);
+    asm_alu(a, ALU_CMP, 1, RAX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(JumpTableEntry, pc)));
+    asm_jcc(a, CC_NE, x86_host.thunks.lookup);
+    asm_modrm(a, 0xff, 0, 4, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(JumpTableEntry, host)), 0);
+}
+
+static void emit_jump_far(Emit *e, const IROp *op)
+{
+    asm_load(&e->a, 1, RAX, ENV(page_base));
+    if (fits_s32(op->imm)) {
+        asm_alu_imm(&e->a, ALU_ADD, 1, rm_reg(RAX), (int32_t)op->imm);
+    } else {
+        asm_mov_imm(&e->a, RCX, op->imm);
+        asm_alu(&e->a, ALU_ADD, 1, RAX, rm_reg(RCX));
+    }
+    emit_table_jump(e);
+}
+
+static void emit_jump_indirect(Emit *e, const IROp *op)
+{
+    RM base = rm_of(e, op->a);
+
+    if (op->a != IR_ZERO && base.reg != NO_REG && fits_s32(op->imm)) {
+        asm_lea(&e->a, 1, RAX, rm_mem(base.reg, (int32_t)op->imm));
+    } else {
+        load_ref(e, RAX, op->a);
+        if (fits_s32(op->imm)) {
+            asm_alu_imm(&e->a, ALU_ADD, 1, rm_reg(RAX), (int32_t)op->imm);
+        } else {
+            asm_mov_imm(&e->a, RCX, op->imm);
+            asm_alu(&e->a, ALU_ADD, 1, RAX, rm_reg(RCX));
+        }
+    }
+    asm_alu_imm(&e->a, ALU_AND, 1, rm_reg(RAX), -2);
+    emit_table_jump(e);
+}
+
+/* --- calls --- */
+
+static void emit_call_arguments(Emit *e, const IROp *op)
+{
+    asm_mov_imm_keep_flags(&e->a, RAX, (uint64_t)op->imm);
+    asm_store(&e->a, 1, ENV(scratch[0]), RAX);
+    if (!(op->flags & IR_CALL_PURE)) {
+        asm_store_imm32(&e->a, 0, ENV(insn_offset), e->insn_offset);
+    }
+    load_ref(e, RAX, op->a);
+    load_ref(e, RDX, op->b);
+    load_ref(e, RCX, op->c);
+}
+
+void emit_call(Emit *e, const IROp *op)
+{
+    bool vars = op->flags & IR_CALL_WRITES_VARS;
+
+    emit_call_arguments(e, op);
+    asm_call(&e->a, vars ? x86_host.thunks.call_vars : x86_host.thunks.call);
+    fp_cache_clear(e);
+    if (vars) {
+        e->boxed = 0;
+    }
+    put_ref(e, op->dst, RAX);
+}
+
+void emit_flow(Emit *e, const IROp *op)
+{
+    switch (op->opc) {
+    case IR_BRCOND:
+        emit_branch(e, op);
+        break;
+    case IR_JMP:
+        emit_jump(e, op);
+        break;
+    case IR_JMP_FAR:
+        emit_jump_far(e, op);
+        break;
+    case IR_JMP_IND:
+        emit_jump_indirect(e, op);
+        break;
+    case IR_CALL_JUMP:
+        emit_call_arguments(e, op);
+        asm_jmp(&e->a, x86_host.thunks.call_jump);
+        break;
+    default:
+        emit_exit(e, op->imm, op->aux);
+    }
+}
+
+/* --- the end --- */
+
+static bool ends_block(unsigned opc)
+{
+    return opc == IR_JMP || opc == IR_JMP_FAR || opc == IR_JMP_IND || opc == IR_CALL_JUMP || opc == IR_EXIT;
+}
+
+static void emit_slow_paths(Emit *e)
+{
+    for (unsigned i = 0; i < e->n_slow && asm_room(&e->a, 2048); i++) {
+        const SlowPath *s = &e->slow[i];
+
+        for (unsigned k = 0; k < s->n_from; k++) {
+            asm_patch_here(&e->a, s->from[k]);
+        }
+        e->op = s->op;
+        s->emit(e, s);
+    }
+}
+
+void emit_finish(Emit *e)
+{
+    /* A list without an end leaves at its end. */
+    if (e->b->n_ops == 0 || !ends_block(e->b->ops[e->b->n_ops - 1].opc)) {
+        emit_exit(e, e->b->end_offset, TCG_EXIT_LOOKUP);
+    }
+    emit_slow_paths(e);
+    for (unsigned i = 0; i < e->n_fixups && !e->a.overflow; i++) {
+        /* Forward: the FP registers are not as a loop head wants them. */
+        asm_patch_to(&e->a, e->fixups[i].at, e->labels[e->fixups[i].label].entry);
+    }
+}

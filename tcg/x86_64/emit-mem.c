@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guest memory: the soft TLB check inline, everything else out of line through thunks.
+ *
+ * A hit needs eight instructions and touches no register but the scratch ones.  An atomic hit works on host memory
+ * that the write TLB vouches for.
+ */
+#include "tcg/x86_64/emit.h"
+
+#define TLB_SLOT_MASK ((TLB_ENTRIES - 1) << 4)
+_Static_assert(sizeof(TLBEntry) == 16, "slots are found by shifting the address by TCG_PAGE_BITS - 4");
+
+/* The address in a register other than rcx and rdx. */
+static int emit_address(Emit *e, const IROp *op)
+{
+    RM base = rm_of(e, op->a);
+
+    if (op->a == IR_ZERO) {
+        asm_mov_imm(&e->a, RAX, op->imm);
+        return RAX;
+    }
+    if (op->imm == 0) {
+        return use_reg(e, op->a, RAX);
+    }
+    if (!fits_s32(op->imm)) {
+        load_ref(e, RAX, op->a);
+        asm_mov_imm(&e->a, RCX, op->imm);
+        asm_alu(&e->a, ALU_ADD, 1, RAX, rm_reg(RCX));
+    } else if (base.reg != NO_REG) {
+        asm_lea(&e->a, 1, RAX, rm_mem(base.reg, (int32_t)op->imm));
+    } else {
+        load_ref(e, RAX, op->a);
+        asm_alu_imm(&e->a, ALU_ADD, 1, rm_reg(RAX), (int32_t)op->imm);
+    }
+    return RAX;
+}
+
+/* Leaves the addend of @addr's page in rcx, or goes to @slow. */
+static void emit_tlb(Emit *e, int addr, bool write, unsigned mem, SlowPath *slow)
+{
+    int32_t table = write ? ENV_DISP(tlb_write) + (int32_t)(e->b->mmu_idx * sizeof(TLBEntry) * TLB_ENTRIES)
+                          : ENV_DISP(tlb_read) + (int32_t)(e->b->mmu_idx * sizeof(TLBEntry) * TLB_ENTRIES);
+    unsigned size = 1u << (mem & IR_MEM_SIZE);
+    Asm *a = &e->a;
+
+    if (x86_host.features.bmi2) {
+        asm_vex(a, A_0F3A | A_F2 | 0xf0, 0, RCX, NO_REG, rm_reg(addr), 1);
+        asm_byte(a, TCG_PAGE_BITS - 4);
+    } else {
+        asm_mov_rr(a, 0, RCX, addr);
+        asm_shift_imm(a, SH_SHR, 0, RCX, TCG_PAGE_BITS - 4);
+    }
+    asm_alu_imm(a, ALU_AND, 0, rm_reg(RCX), TLB_SLOT_MASK);
+    asm_mov_rr(a, 1, RDX, addr);
+    asm_alu(a, ALU_XOR, 1, RDX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(TLBEntry, tag)));
+    asm_alu_imm(a, ALU_CMP, 1, rm_reg(RDX), TCG_PAGE_SIZE - size);
+    slow_from(e, slow, CC_A);
+    if ((mem & IR_MEM_ALIGN) && size > 1) {
+        asm_modrm(a, A_BYTE | 0xf6, 0, 0, rm_reg(addr), 1);
+        asm_byte(a, size - 1);
+        slow_from(e, slow, CC_NE);
+    }
+    asm_load(a, 1, RCX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(TLBEntry, addend)));
+}
+
+static uint32_t mop_of(const Emit *e, const IROp *op, unsigned more)
+{
+    return op->mem | more | e->b->mmu_idx << 8;
+}
+
+static void slow_address(Emit *e, const SlowPath *s)
+{
+    asm_mov_rr(&e->a, 1, RAX, s->reg);
+}
+
+static void store_insn_offset(Emit *e, const SlowPath *s)
+{
+    asm_store_imm32(&e->a, 0, ENV(insn_offset), s->insn_offset);
+}
+
+static void slow_back(Emit *e, const SlowPath *s)
+{
+    asm_byte(&e->a, 0xe9);
+    asm_u32(&e->a, 0);
+    asm_patch_to(&e->a, asm_offset(&e->a) - 4, s->back);
+}
+
+/* --- loads --- */
+
+static void raw_load(Emit *e, int reg, RM from, unsigned mem)
+{
+    static const unsigned opcodes[8] = {
+        A_0F | A_BYTE | 0xb6, A_0F | 0xb7, 0x8b, 0x8b, A_0F | A_BYTE | 0xbe, A_0F | 0xbf, 0x63, 0x8b};
+    unsigned kind = mem & (IR_MEM_SIZE | IR_MEM_SIGN);
+
+    asm_modrm(&e->a, opcodes[kind], kind >= 3, reg, from, 0);
+}
+
+static FpView load_view(const Emit *e, const IROp *op)
+{
+    if (!is_fp_var(e, op->dst)) {
+        return VIEW_NONE;
+    }
+    if ((op->mem & IR_MEM_SIZE) == 3) {
+        return VIEW_F64;
+    }
+    return (op->mem & IR_MEM_SIZE) == 2 && (op->mem & IR_MEM_FP_BOX) ? VIEW_F32 : VIEW_NONE;
+}
+
+static void slow_load(Emit *e, const SlowPath *s)
+{
+    FpView view = load_view(e, s->op);
+
+    slow_address(e, s);
+    asm_mov_imm(&e->a, RDX, mop_of(e, s->op, 0) | (uint32_t)s->insn_offset << 16);
+    asm_call(&e->a, x86_host.thunks.load);
+    fp_cache_reload(e, &s->fp, view ? s->op->dst : 0);
+    if (view) {
+        /* movq; the main line writes it home */
+        asm_rr(&e->a, A_66 | A_0F | 0x6e, 1, s->arg, RAX);
+    } else {
+        asm_mov_rr(&e->a, 1, s->arg, RAX);
+    }
+    slow_back(e, s);
+}
+
+/* rax: a raw value of 1 << @size bytes; sets the bits above. */
+static void box(Emit *e, unsigned size)
+{
+    if (size < 3) {
+        asm_mov_imm(&e->a, RCX, ~0ULL << (8 << size));
+        asm_alu(&e->a, ALU_OR, 1, RAX, rm_reg(RCX));
+    }
+}
+
+static void emit_load(Emit *e, const IROp *op)
+{
+    FpView view = load_view(e, op);
+    SlowPath *s = new_slow(e, slow_load);
+    int addr = emit_address(e, op), reg;
+
+    s->reg = addr;
+    emit_tlb(e, addr, false, op->mem, s);
+    if (view) {
+        reg = fp_define(e, op->dst, view);
+        s->arg = reg;
+        fp_load(e, reg, rm_sib(RCX, addr, 0, 0), view);
+        s->back = asm_offset(&e->a);
+        fp_write_through(e, op->dst, reg, view);
+        return;
+    }
+    reg = op->mem & IR_MEM_FP_BOX ? RAX : dst_reg(op->dst);
+    s->arg = reg;
+    raw_load(e, reg, rm_sib(RCX, addr, 0, 0), op->mem & ~IR_MEM_FP_BOX);
+    if (op->mem & IR_MEM_FP_BOX) {
+        box(e, op->mem & IR_MEM_SIZE);
+    }
+    s->back = asm_offset(&e->a);
+    put_ref(e, op->dst, reg);
+}
+
+/* --- stores --- */
+
+static void slow_store(Emit *e, const SlowPath *s)
+{
+    slow_address(e, s);
+    load_ref(e, RCX, s->op->b);
+    asm_mov_imm(&e->a, RDX, mop_of(e, s->op, 0) | (uint32_t)s->insn_offset << 16);
+    asm_call(&e->a, x86_host.thunks.store);
+    fp_cache_reload(e, &s->fp, 0);
+    slow_back(e, s);
+}
+
+static void raw_store(Emit *e, RM to, int reg, unsigned mem)
+{
+    switch (mem & IR_MEM_SIZE) {
+    case 0:
+        asm_modrm(&e->a, A_BYTE | 0x88, 0, reg, to, 0);
+        break;
+    case 1:
+        asm_modrm(&e->a, A_66 | 0x89, 0, reg, to, 0);
+        break;
+    default:
+        asm_store(&e->a, (mem & IR_MEM_SIZE) == 3, to, reg);
+    }
+}
+
+static bool emit_store_fp(Emit *e, const IROp *op, RM to)
+{
+    unsigned size = op->mem & IR_MEM_SIZE;
+    int xmm;
+
+    if (size < 2 || !is_fp_var(e, op->b)) {
+        return false;
+    }
+    xmm = fp_cached(e, op->b, VIEW_F64);
+    if (xmm == NO_REG && size == 2) {
+        xmm = fp_cached(e, op->b, VIEW_F32);
+        /* An unboxed value shows as NaN in its register, but its low half is what is stored. */
+        if (xmm != NO_REG && !(e->fp.checked >> xmm & 1)) {
+            xmm = NO_REG;
+        }
+    }
+    if (xmm == NO_REG) {
+        return false;
+    }
+    fp_store(e, to, xmm, size == 3 ? VIEW_F64 : VIEW_F32);
+    return true;
+}
+
+static void emit_store(Emit *e, const IROp *op)
+{
+    SlowPath *s = new_slow(e, slow_store);
+    int addr = emit_address(e, op);
+    RM to;
+
+    s->reg = addr;
+    emit_tlb(e, addr, true, op->mem, s);
+    to = rm_sib(RCX, addr, 0, 0);
+    if (!emit_store_fp(e, op, to)) {
+        raw_store(e, to, use_reg(e, op->b, RDX), op->mem);
+    }
+    s->back = asm_offset(&e->a);
+}
+
+/* --- atomics --- */
+
+static void slow_atomic(Emit *e, const SlowPath *s)
+{
+    const IROp *op = s->op;
+
+    slow_address(e, s);
+    store_insn_offset(e, s);
+    if (op->opc != IR_LR) {
+        if (op->b == IR_IMM) {
+            asm_mov_imm(&e->a, RCX, op->imm);
+        } else {
+            load_ref(e, RCX, op->b);
+        }
+    }
+    asm_mov_imm(&e->a, RDX, mop_of(e, op, IR_MEM_ALIGN) | (op->opc == IR_LR || op->opc == IR_SC ? 0 : op->opc << 16));
+    asm_call(&e->a, op->opc == IR_LR   ? x86_host.thunks.lr
+                    : op->opc == IR_SC ? x86_host.thunks.sc
+                                       : x86_host.thunks.amo);
+    fp_cache_reload(e, &s->fp, 0);
+    slow_back(e, s);
+}
+
+static unsigned lock_prefix(const Emit *e)
+{
+    return e->b->parallel ? A_LOCK : 0;
+}
+
+static void emit_swap(Emit *e, const IROp *op, int w)
+{
+    load_ref(e, RDX, op->b);
+    if (e->b->parallel) {
+        asm_modrm(&e->a, 0x87, w, RDX, rm_mem(RCX, 0), 0);
+        asm_mov_rr(&e->a, 1, RAX, RDX);
+    } else {
+        asm_load(&e->a, w, RAX, rm_mem(RCX, 0));
+        asm_store(&e->a, w, rm_mem(RCX, 0), RDX);
+    }
+}
+
+static void emit_fetch_add(Emit *e, const IROp *op, int w)
+{
+    load_ref(e, RAX, op->b);
+    asm_modrm(&e->a, lock_prefix(e) | A_0F | 0xc1, w, RAX, rm_mem(RCX, 0), 0);
+}
+
+/* rax: old; rdx: what to store instead. */
+static void emit_amo_combine(Emit *e, const IROp *op, int w)
+{
+    static const uint8_t take_old[] = {[IR_AMO_MINS - IR_AMO_MINS] = CC_L,
+                                       [IR_AMO_MAXS - IR_AMO_MINS] = CC_G,
+                                       [IR_AMO_MINU - IR_AMO_MINS] = CC_B,
+                                       [IR_AMO_MAXU - IR_AMO_MINS] = CC_A};
+
+    load_ref(e, RDX, op->b);
+    switch (op->opc) {
+    case IR_AMO_AND:
+        asm_alu(&e->a, ALU_AND, w, RDX, rm_reg(RAX));
+        break;
+    case IR_AMO_OR:
+        asm_alu(&e->a, ALU_OR, w, RDX, rm_reg(RAX));
+        break;
+    case IR_AMO_XOR:
+        asm_alu(&e->a, ALU_XOR, w, RDX, rm_reg(RAX));
+        break;
+    default:
+        asm_alu(&e->a, ALU_CMP, w, RAX, rm_reg(RDX));
+        asm_modrm(&e->a, A_0F | 0x40 | take_old[op->opc - IR_AMO_MINS], w, RDX, rm_reg(RAX), 0);
+    }
+}
+
+static void emit_amo_loop(Emit *e, const IROp *op, int w)
+{
+    uint32_t again;
+
+    asm_load(&e->a, w, RAX, rm_mem(RCX, 0));
+    again = asm_offset(&e->a);
+    emit_amo_combine(e, op, w);
+    if (!e->b->parallel) {
+        asm_store(&e->a, w, rm_mem(RCX, 0), RDX);
+        return;
+    }
+    asm_modrm(&e->a, A_LOCK | A_0F | 0xb1, w, RDX, rm_mem(RCX, 0), 0);
+    asm_byte(&e->a, 0x70 | CC_NE);
+    asm_byte(&e->a, (uint8_t)(again - (asm_offset(&e->a) + 1)));
+}
+
+static void emit_amo(Emit *e, const IROp *op)
+{
+    SlowPath *s = new_slow(e, slow_atomic);
+    int w = (op->mem & IR_MEM_SIZE) == 3, addr = use_reg(e, op->a, RAX);
+
+    s->reg = addr;
+    emit_tlb(e, addr, true, op->mem | IR_MEM_ALIGN, s);
+    asm_alu(&e->a, ALU_ADD, 1, RCX, rm_reg(addr));
+    if (op->opc == IR_AMO_SWAP) {
+        emit_swap(e, op, w);
+    } else if (op->opc == IR_AMO_ADD) {
+        emit_fetch_add(e, op, w);
+    } else {
+        emit_amo_loop(e, op, w);
+    }
+    if (!w) {
+        asm_movsxd(&e->a, RAX, rm_reg(RAX));
+    }
+    s->back = asm_offset(&e->a);
+    put_ref(e, op->dst, RAX);
+}
+
+static void emit_load_reserved(Emit *e, const IROp *op)
+{
+    SlowPath *s = new_slow(e, slow_atomic);
+    int w = (op->mem & IR_MEM_SIZE) == 3, addr = use_reg(e, op->a, RAX);
+
+    s->reg = addr;
+    emit_tlb(e, addr, false, op->mem | IR_MEM_ALIGN, s);
+    asm_modrm(&e->a, w ? 0x8b : 0x63, 1, RDX, rm_sib(RCX, addr, 0, 0), 0);
+    asm_store(&e->a, 1, ENV(lr_addr), addr);
+    asm_store(&e->a, 1, ENV(lr_value), RDX);
+    asm_mov_rr(&e->a, 1, RAX, RDX);
+    s->back = asm_offset(&e->a);
+    put_ref(e, op->dst, RAX);
+}
+
+static void emit_store_conditional(Emit *e, const IROp *op)
+{
+    SlowPath *s = new_slow(e, slow_atomic);
+    int w = (op->mem & IR_MEM_SIZE) == 3, addr = use_reg(e, op->a, RAX);
+    Asm *a = &e->a;
+
+    /* No reservation of this address: C decides, for a misaligned address still faults. */
+    s->reg = addr;
+    asm_alu(a, ALU_CMP, 1, addr, ENV(lr_addr));
+    slow_from(e, s, CC_NE);
+    emit_tlb(e, addr, true, op->mem & ~IR_MEM_ALIGN, s);
+    /* Equal to lr_addr, so aligned if LR was of the same size; a larger SC is checked. */
+    if (w) {
+        asm_modrm(a, A_BYTE | 0xf6, 0, 0, rm_reg(addr), 1);
+        asm_byte(a, 7);
+        slow_from(e, s, CC_NE);
+    }
+    asm_alu(a, ALU_ADD, 1, RCX, rm_reg(addr));
+    load_ref(e, RDX, op->b);
+    asm_load(a, 1, RAX, ENV(lr_value));
+    asm_modrm(a, lock_prefix(e) | A_0F | 0xb1, w, RDX, rm_mem(RCX, 0), 0);
+    asm_setcc(a, CC_NE, RAX);
+    asm_modrm(a, A_0F | A_BYTE | 0xb6, 0, RAX, rm_reg(RAX), 0);
+    asm_store_imm32(a, 1, ENV(lr_addr), -1);
+    s->back = asm_offset(a);
+    put_ref(e, op->dst, RAX);
+}
+
+static void emit_fence(Emit *e, const IROp *op)
+{
+    if (e->b->parallel && op->imm != 1) {
+        /* lock or dword [rsp], 0: orders like mfence and costs less */
+        asm_modrm(&e->a, A_LOCK | 0x83, 0, ALU_OR, rm_mem(RSP, 0), 1);
+        asm_byte(&e->a, 0);
+    }
+}
+
+void emit_mem(Emit *e, const IROp *op)
+{
+    switch (op->opc) {
+    case IR_LD:
+        emit_load(e, op);
+        break;
+    case IR_ST:
+        emit_store(e, op);
+        break;
+    case IR_FENCE:
+        emit_fence(e, op);
+        break;
+    case IR_LR:
+        emit_load_reserved(e, op);
+        break;
+    case IR_SC:
+        emit_store_conditional(e, op);
+        break;
+    default:
+        emit_amo(e, op);
+    }
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * State of the x86-64 back end while it compiles one block, and the conventions of the code it makes.
+ *
+ * Registers in translated code:
+ *   rbp            env + ENV_BIAS, so that the first 32 vars are in reach of an 8-bit displacement
+ *   rax rcx rdx    scratch; hold nothing from one op to the next, but see Emit.rax_temp
+ *   xmm0-xmm2      scratch;  xmm3-xmm15: FP vars cached within a block, always equal to their homes in memory
+ *   the other 11   pinned vars, in all translated code: they survive jumps between blocks
+ *   rsp            16-byte aligned, where tcg_enter() left it
+ * Entering a table entry: rax is the guest pc.
+ */
+#ifndef TCG_X86_64_EMIT_H
+#define TCG_X86_64_EMIT_H
+
+#include "tcg/tcg-internal.h"
+#include "tcg/x86_64/assembler.h"
+
+#define ENV_BIAS          128
+#define ENV_DISP(field)   ((int32_t)offsetof(TCGEnv, field) - ENV_BIAS)
+#define ENV(field)        rm_mem(RBP, ENV_DISP(field))
+#define N_PINNED          11
+#define FIRST_CACHED_XMM  3
+#define N_XMM             16
+
+/* Host features, found out once. */
+typedef struct HostFeatures {
+    bool bmi1, bmi2, lzcnt, avx, fma, sse41, pclmul;
+} HostFeatures;
+
+/* Addresses of thunks; constant after init.  See thunks.c for what each expects. */
+typedef struct Thunks {
+    const void *enter;         /* C: uintptr_t enter(TCGEnv *env, const void *table_entry) */
+    const void *exit_from_c;   /* C: void exit(TCGEnv *env, unsigned reason), does not return */
+    const void *exit;          /* jmp; eax: reason, env->pc set */
+    const void *exit_chain;    /* jmp; rax: cookie, edx: target | jump number << 16 */
+    const void *exit_request;  /* jmp; edx: offset in the page to continue at */
+    const void *exit_table;    /* jmp; rax: pc.  exit_request seen at a table entry */
+    const void *exit_reason[TCG_EXIT_LAST + 1]; /* table-entry-like: env->pc is set already */
+    const void *lookup;        /* jmp; rax: pc */
+    const void *load;          /* call; rax: address, edx: mop | insn_offset << 16 -> rax */
+    const void *store;         /* same, rcx: value */
+    const void *amo, *sc;      /* call; rax: address, rcx: value, edx: mop -> rax */
+    const void *lr;            /* call; rax: address, edx: mop -> rax */
+    const void *fp_check;      /* call */
+    const void *fp_call;       /* call; rax, rdx, rcx: a, b, c; scratch[0]: FpFunction, scratch[1]: its last argument */
+    const void *call;          /* call; rax, rdx, rcx: a, b, c; scratch[0]: IRHelper -> rax */
+    const void *call_vars;     /* same; the callee may change vars */
+    const void *call_jump;     /* jmp; the same arguments */
+    /* constants in reach */
+    const uint64_t *nan64, *nan32, *sign64, *sign32, *abs64, *abs32;
+} Thunks;
+
+typedef struct X86Host {
+    HostFeatures features;
+    Thunks thunks;
+    int8_t pin[TCG_MAX_VARS]; /* register of a pinned var, or NO_REG */
+    uint8_t pinned_var[16];   /* var in a register, 0: none */
+    CodeBuffer buffer;
+} X86Host;
+extern X86Host x86_host;
+
+typedef enum FpView { VIEW_NONE, VIEW_F64, VIEW_F32 } FpView;
+
+/* Which FP vars are in which xmm registers.  Copied into slow paths, so small. */
+typedef struct FpCache {
+    uint8_t var[N_XMM];  /* 0: free */
+    uint16_t f32;        /* bit per register: VIEW_F32, else VIEW_F64 */
+    uint16_t checked;    /* bit per register of VIEW_F32: the home is known to be boxed */
+} FpCache;
+
+typedef struct Emit Emit;
+typedef struct SlowPath SlowPath;
+
+/* Code put behind the block's main line. */
+struct SlowPath {
+    void (*emit)(Emit *e, const SlowPath *s);
+    const IROp *op;
+    uint32_t from[3]; /* rel32s that lead here */
+    uint8_t n_from;
+    int8_t reg;        /* the address, or another register the path needs */
+    uint16_t insn_offset;
+    uint32_t back;     /* where to go afterwards */
+    uint32_t arg;
+    FpCache fp;
+};
+
+typedef struct EmitLabel {
+    int64_t offset;
+    uint32_t op_index;
+    bool placed;
+    uint32_t entry, loop; /* code offsets: with FP registers to be loaded; with them loaded */
+    FpCache fp;           /* at .loop */
+} EmitLabel;
+
+typedef struct LabelFixup {
+    uint32_t at;
+    uint8_t label;
+} LabelFixup;
+
+#define MAX_SLOW   2048
+#define MAX_FIXUPS 128
+
+struct Emit {
+    Asm a;
+    const IRBlock *b;
+    TCGCode *code;
+    uintptr_t cookie;
+    const IROp *op; /* being emitted */
+    uint32_t insn_offset;
+    uint32_t chain_common; /* code offset of the shared tail of exit stubs, 0: none yet */
+    IRRef rax_temp; /* a temp whose only home is rax until the next op */
+    uint8_t temp_uses[TCG_MAX_TEMPS];
+
+    FpCache fp;
+    uint64_t boxed;         /* bit per var: its home is known to hold a boxed F32 */
+    uint32_t fp_clock, fp_stamp[N_XMM];
+
+    unsigned n_labels, n_fixups, n_slow;
+    EmitLabel labels[IR_MAX_LABELS];
+    LabelFixup fixups[MAX_FIXUPS];
+    SlowPath slow[MAX_SLOW];
+};
+
+/* --- emit.c: operands --- */
+RM home_of(IRRef r);
+RM rm_of(const Emit *e, IRRef r);
+/* A register that holds @r: its own, or @scratch after loading it.  Does not change flags. */
+int use_reg(Emit *e, IRRef r, int scratch);
+void load_ref(Emit *e, int reg, IRRef r);
+/* Operand b, immediate or not, in a register. */
+int use_b(Emit *e, const IROp *op, int scratch);
+/* Where to compute the value of @r: its own register or rax. */
+int dst_reg(IRRef r);
+/* The value of @r is in @reg. */
+void put_ref(Emit *e, IRRef r, int reg);
+/* Another way than put_ref() wrote the home of var @r. */
+void var_changed(Emit *e, IRRef r);
+bool fits_s32(int64_t v);
+SlowPath *new_slow(Emit *e, void (*emit)(Emit *e, const SlowPath *s));
+void slow_from(Emit *e, SlowPath *s, int cc);      /* jcc to it */
+void emit_compare(Emit *e, IRRef a, IRRef b, bool b_is_imm, int64_t imm, unsigned type);
+int cc_of(unsigned cond);
+void emit_value(Emit *e, const IROp *op);
+
+/* --- emit-mem.c --- */
+void emit_mem(Emit *e, const IROp *op);
+
+/* --- emit-fp.c: ops; emit-fp-cache.c: registers --- */
+void emit_fp(Emit *e, const IROp *op);
+/* Calls the op's C function with the operands' homes; the result is in rax.  Only FP registers are lost. */
+void emit_fp_function(Emit *e, const IROp *op);
+void fp_cache_clear(Emit *e);
+void fp_cache_drop(Emit *e, IRRef var);
+/* After a call: loads again what @cache says, but not @except (0: nothing excepted). */
+void fp_cache_reload(Emit *e, const FpCache *cache, IRRef except);
+/* The register that holds var @r in @view, or NO_REG. */
+int fp_cached(const Emit *e, IRRef r, FpView view);
+/* A register for a new value of var @r; its cached value, if any, is gone. */
+int fp_define(Emit *e, IRRef r, FpView view);
+/* A register with operand @r, loaded (and its box checked) when it must be; @scratch for what is not an FP var. */
+int fp_use(Emit *e, IRRef r, FpView view, int scratch);
+/* Writes a defined register through to its home. */
+void fp_write_through(Emit *e, IRRef r, int xmm, FpView view);
+bool is_fp_var(const Emit *e, IRRef r);
+void fp_move(Emit *e, int dst, int src);
+void fp_load(Emit *e, int xmm, RM src, FpView view);
+void fp_store(Emit *e, RM dst, int xmm, FpView view);
+/* Loop heads. */
+void fp_prepare_loop(Emit *e, EmitLabel *label);
+void fp_match(Emit *e, const FpCache *want);
+bool fp_matches(const Emit *e, const FpCache *want);
+
+/* --- emit-flow.c --- */
+void emit_flow(Emit *e, const IROp *op);
+void emit_label(Emit *e, const IROp *op);
+void emit_call(Emit *e, const IROp *op);
+void emit_table_entry(Emit *e);
+void emit_finish(Emit *e);
+void collect_labels(Emit *e);
+EmitLabel *find_label(Emit *e, int64_t offset);
+
+/* --- thunks.c --- */
+bool x86_init(GError **error);
+uintptr_t x86_enter(TCGEnv *env, const void *table_entry);
+void x86_exit_to_loop(TCGEnv *env, unsigned reason) G_GNUC_NORETURN;
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Two emulators, a guest that never stops writing, and what it takes to move it from one to the other. */
+#ifndef TESTS_MIGRATION_HELPERS_H
+#define TESTS_MIGRATION_HELPERS_H
+
+#include "tests/lib/libqtest.h"
+
+#define RAM_BASE    UINT64_C(0x80000000)
+#define MIB         (UINT64_C(1) << 20)
+#define GUEST_START (RAM_BASE + MIB) /* where the guest's pages begin */
+
+/* One folder per test program; the guest's image and sockets live there. */
+void helpers_init(void);
+void helpers_done(void);
+const char *helpers_path(const char *name); /* valid until the next eight calls */
+
+typedef struct Guest {
+    const char *args; /* machine options */
+    unsigned harts;   /* 0: 1 */
+    uint64_t start;   /* of its pages; 0: GUEST_START */
+    uint64_t bytes;   /* per hart; 0: 4 MiB */
+} Guest;
+
+/* A source that runs, after its first 'A' and 'B'. */
+QTestState *start_source(const Guest *guest);
+/* A destination that stays stopped after the load; @uri goes to -incoming; @more may be "". */
+QTestState *start_destination(const Guest *guest, const char *uri, const char *more);
+/* A destination whose load fails: its exit status and what it says on stderr. */
+int run_destination_to_end(const Guest *guest, const char *uri, char **said);
+
+void set_capability(QTestState *qts, const char *name, bool on);
+void set_parameter(QTestState *qts, const char *name, int64_t value);
+void migrate(QTestState *qts, const char *uri);
+/* query-migrate's status, newly allocated; "" when there is none. */
+char *migration_status(QTestState *qts);
+/* Asks until it is @goal; a final status that is not fails the test. */
+void wait_status(QTestState *qts, const char *goal);
+/* The same for the error that a failed migration names. */
+char *wait_failed(QTestState *qts);
+int64_t query_number(QTestState *qts, const char *object, const char *name);
+char *run_status(QTestState *qts);
+void wait_run_status(QTestState *qts, const char *goal);
+/* Lets the guest go on after a migration and waits until it has printed. */
+void check_guest_runs(QTestState *qts, const char *who);
+/* The source has stopped: its memory and the destination's are the same, and each part is a single step. */
+void check_same_memory(QTestState *from, QTestState *to, const Guest *guest);
+/* No lost or stale page among those the guest writes. */
+void check_guest_pages(QTestState *qts, const Guest *guest);
+/* "must not converge" and "must converge" */
+void slow_migration(QTestState *qts);
+void fast_migration(QTestState *qts);
+
+#endif
