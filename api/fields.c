@@ -523,6 +523,46 @@ char *field_get_string(const Field *table, const void *object, const char *name)
     }
 }
 
+/* --- help --- */
+
+static char *kind_of_value(const Field *field)
+{
+    switch (field->kind) {
+    case FIELD_BOOL:
+        return g_strdup("on|off");
+    case FIELD_SIZE:
+        return g_strdup("SIZE");
+    case FIELD_STRING:
+        return g_strdup("TEXT");
+    case FIELD_ENUM:
+        return g_strjoinv("|", (char **)field->names);
+    case FIELD_LIST:
+        return g_strdup("LIST");
+    case FIELD_OBJECT:
+    case FIELD_ANY:
+        return g_strdup("JSON");
+    default:
+        return g_strdup("NUMBER");
+    }
+}
+
+void fields_append_help(const Field *table, GString *out)
+{
+    for (const Field *f = table; f && f->name; f++) {
+        g_autofree char *kind = kind_of_value(f);
+        g_autofree char *left = g_strdup_printf("%s=%s", f->name, kind);
+
+        g_string_append_printf(out, "  %-32s %s", left, f->help ? f->help : "");
+        if (f->default_value) {
+            g_string_append_printf(out, "%s(default: %s)", f->help ? " " : "", f->default_value);
+        }
+        while (out->str[out->len - 1] == ' ') {
+            g_string_truncate(out, out->len - 1);
+        }
+        g_string_append_c(out, '\n');
+    }
+}
+
 /* --- "a=1,b=two,flag" --- */
 
 static void key_value_free(gpointer data)

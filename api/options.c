@@ -4,7 +4,10 @@
 
 #include <string.h>
 
+#include "api/field.h"
 #include "util/error.h"
+
+static char *answer; /* of the command line; see options_take_answer() */
 
 static bool is_called(const Option *option, const char *name)
 {
@@ -61,7 +64,10 @@ static bool parse_option(int argc, char **argv, int *i, GError **error)
         }
         value = argv[++*i];
     }
-    if (!option->parse(value, error)) {
+    if (option->answer && (answer = option->answer(value))) {
+        return true;
+    }
+    if (option->parse && !option->parse(value, error)) {
         error_context(error, value ? "%s %s" : "%s", word, value);
         return false;
     }
@@ -71,7 +77,7 @@ static bool parse_option(int argc, char **argv, int *i, GError **error)
 bool options_parse(int argc, char **argv, bool (*positional)(const char *word, GError **error),
                    GError **error)
 {
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc && !answer; i++) {
         if (argv[i][0] == '-' && argv[i][1]) {
             if (!parse_option(argc, argv, &i, error)) {
                 return false;
@@ -83,6 +89,46 @@ bool options_parse(int argc, char **argv, bool (*positional)(const char *word, G
         }
     }
     return true;
+}
+
+/* --- questions --- */
+
+char *options_take_answer(void)
+{
+    return g_steal_pointer(&answer);
+}
+
+static bool is_help(const char *word)
+{
+    return !strcmp(word, "help") || !strcmp(word, "?");
+}
+
+bool option_is_question(const char *value, char **name)
+{
+    g_autoptr(GPtrArray) pairs = NULL;
+    bool asked = false;
+
+    if (is_help(value)) {
+        if (name) {
+            *name = NULL;
+        }
+        return true;
+    }
+    pairs = name ? options_split(value, "", NULL) : NULL;
+    for (guint i = 1; pairs && i < pairs->len; i++) {
+        const KeyValue *kv = pairs->pdata[i];
+        asked |= !kv->value && is_help(kv->key);
+    }
+    if (asked) {
+        const KeyValue *first = pairs->pdata[0];
+        *name = g_strdup(first->value ? first->value : first->key);
+    }
+    return asked;
+}
+
+void option_list_line(GString *out, const char *name, const char *help)
+{
+    g_string_append_printf(out, "%-24s %s\n", name, help ? help : "");
 }
 
 /* --- help --- */

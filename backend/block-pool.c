@@ -2,9 +2,10 @@
 /*
  * A job goes: queue -> worker -> completion -> callback on its loop.
  *
- * Completions for the main loop wait in a list of our own instead of being posted one by one, so that a drain which
- * holds up the main loop can run them without running anything else of the loop.  Jobs of other loops complete on
- * their threads; those callbacks never take the big lock, or a drain that holds it would wait for ever.
+ * Completions for the main loop wait in a list of our own instead of being posted one by one, so that a drain
+ * which holds up the main loop can run them without running anything else of the loop.  Jobs of other loops
+ * complete on their threads; those callbacks never take the big lock, or a drain that holds it would wait for
+ * ever.
  */
 #include "block-pool.h"
 
@@ -137,7 +138,8 @@ static void *worker(void *opaque)
 
 static void start_worker_locked(void)
 {
-    if (pool.n_workers < MAX_WORKERS && pthread_create(&pool.workers[pool.n_workers], NULL, worker, NULL) == 0) {
+    if (pool.n_workers < MAX_WORKERS &&
+        pthread_create(&pool.workers[pool.n_workers], NULL, worker, NULL) == 0) {
         pthread_setname_np(pool.workers[pool.n_workers], "block");
         pool.n_workers++;
     }

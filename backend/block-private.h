@@ -9,11 +9,11 @@ enum { BLOCK_LOCKING_AUTO, BLOCK_LOCKING_ON, BLOCK_LOCKING_OFF };
 
 struct BlockBackend {
     /* constant after opening */
-    char *name;     /* the drive's id, or the node's name */
-    GPtrArray *aliases; /* of char *: nodes stacked on this one that add nothing */
-    char *filename; /* "null-co://" without a file */
+    char *name;          /* the drive's id, or the node's name */
+    GPtrArray *aliases;  /* of char *: nodes stacked on this one that add nothing */
+    char *filename;      /* "null-co://" without a file */
     int fd, buffered_fd; /* -1: none; buffered_fd: for what O_DIRECT refuses */
-    uint64_t size;  /* bytes, a multiple of the sector size */
+    uint64_t size;       /* bytes, a multiple of the sector size */
     bool read_only, is_device;
     bool writethrough; /* a completed write is on the medium */
     bool no_flush;     /* cache=unsafe */
@@ -21,8 +21,10 @@ struct BlockBackend {
     bool direct;
     int locking;
     DriveInterface interface;
-    int unit; /* at its interface; -1: none */
+    int unit;      /* at its interface; -1: none */
     bool is_drive; /* made by -drive */
+    /* atomic: set before the file changes, reset before it is synced */
+    bool unsynced;
     /* big lock */
     bool locked;
     char *user; /* the device that has it */

@@ -2,9 +2,9 @@
 /*
  * Raw images: a file, a host block device, or nothing at all (null-co).
  *
- * Requests become jobs for the worker pool.  With O_DIRECT a request that the file system finds misaligned is done
- * again through a second, buffered descriptor.  Locks on the file use the byte ranges that other emulators use, so that
- * an image is not written by two of them at once.
+ * Requests become jobs for the worker pool.  With O_DIRECT a request that the file system finds misaligned is
+ * done again through a second, buffered descriptor.  Locks on the file use the byte ranges that other
+ * emulators use, so that an image is not written by two of them at once.
  */
 #include "block-private.h"
 
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "block-pool.h"
+#include "util/atomic.h"
 #include "util/bits.h"
 #include "util/error.h"
 #include "util/file.h"
@@ -115,7 +116,15 @@ static int transfer(RawJob *r, bool is_write)
 
 static int sync_file(BlockBackend *b)
 {
-    return b->no_flush || b->fd < 0 || fdatasync(b->fd) == 0 ? 0 : -errno;
+    if (b->no_flush || b->fd < 0) {
+        return 0;
+    }
+    atomic_set(&b->unsynced, false);
+    if (fdatasync(b->fd) == 0) {
+        return 0;
+    }
+    atomic_set(&b->unsynced, true);
+    return -errno;
 }
 
 static int work_read(BlockJob *job)
@@ -132,8 +141,10 @@ static int work_read(BlockJob *job)
 static int work_write(BlockJob *job)
 {
     RawJob *r = container_of(job, RawJob, job);
-    int result = r->b->fd < 0 ? 0 : transfer(r, true);
+    int result;
 
+    atomic_set(&r->b->unsynced, true);
+    result = r->b->fd < 0 ? 0 : transfer(r, true);
     return result == 0 && r->b->writethrough ? sync_file(r->b) : result;
 }
 
@@ -146,6 +157,7 @@ static int punch(BlockBackend *b, int mode, uint64_t offset, uint64_t len)
 {
     int result;
 
+    atomic_set(&b->unsynced, true);
     do {
         result = fallocate(b->fd, mode, offset, len);
     } while (result < 0 && errno == EINTR);
@@ -169,6 +181,7 @@ static int write_zero_bytes(RawJob *r)
     g_autofree void *zeroes = NULL;
     int fd = r->b->buffered_fd >= 0 ? r->b->buffered_fd : r->b->fd;
 
+    atomic_set(&r->b->unsynced, true);
     zeroes = g_malloc0(MIN(r->len, ZERO_CHUNK));
     for (uint64_t done = 0; done < r->len;) {
         struct iovec iov = {zeroes, MIN(r->len - done, ZERO_CHUNK)};
@@ -235,12 +248,19 @@ static void submit(RawJob job, bool is_write)
     block_pool_submit(&r->job);
 }
 
-#define JOB(work_) {.work = (work_), .func = func, .opaque = opaque, .loop = loop}
+#define JOB(work_)                                                                                           \
+    {                                                                                                        \
+        .work = (work_), .func = func, .opaque = opaque, .loop = loop                                        \
+    }
 
 void block_aio_readv(BlockBackend *b, uint64_t offset, const struct iovec *iov, int n_iov, BlockFunc *func,
                      void *opaque, EventLoop *loop)
 {
-    submit((RawJob){.job = JOB(work_read), .b = b, .offset = offset, .len = iov_total(iov, n_iov), .iov = iov,
+    submit((RawJob){.job = JOB(work_read),
+                    .b = b,
+                    .offset = offset,
+                    .len = iov_total(iov, n_iov),
+                    .iov = iov,
                     .n_iov = n_iov},
            false);
 }
@@ -248,7 +268,11 @@ void block_aio_readv(BlockBackend *b, uint64_t offset, const struct iovec *iov, 
 void block_aio_writev(BlockBackend *b, uint64_t offset, const struct iovec *iov, int n_iov, BlockFunc *func,
                       void *opaque, EventLoop *loop)
 {
-    submit((RawJob){.job = JOB(work_write), .b = b, .offset = offset, .len = iov_total(iov, n_iov), .iov = iov,
+    submit((RawJob){.job = JOB(work_write),
+                    .b = b,
+                    .offset = offset,
+                    .len = iov_total(iov, n_iov),
+                    .iov = iov,
                     .n_iov = n_iov},
            true);
 }
@@ -267,9 +291,9 @@ void block_aio_discard(BlockBackend *b, uint64_t offset, uint64_t len, BlockFunc
 void block_aio_write_zeroes(BlockBackend *b, uint64_t offset, uint64_t len, bool may_unmap, BlockFunc *func,
                             void *opaque, EventLoop *loop)
 {
-    submit((RawJob){.job = JOB(work_write_zeroes), .b = b, .offset = offset, .len = len,
-                    .may_unmap = may_unmap},
-           true);
+    submit(
+        (RawJob){.job = JOB(work_write_zeroes), .b = b, .offset = offset, .len = len, .may_unmap = may_unmap},
+        true);
 }
 
 static bool do_now(BlockBackend *b, int (*work)(BlockJob *), uint64_t offset, struct iovec iov, bool is_write,
@@ -281,7 +305,8 @@ static bool do_now(BlockBackend *b, int (*work)(BlockJob *), uint64_t offset, st
     if (result == 0) {
         result = work(&r.job);
     }
-    return result == 0 || fail_errno(error, -result, "cannot %s '%s'", is_write ? "write to" : "read from", b->name);
+    return result == 0 ||
+           fail_errno(error, -result, "cannot %s '%s'", is_write ? "write to" : "read from", b->name);
 }
 
 bool block_read(BlockBackend *b, uint64_t offset, void *buf, size_t len, GError **error)
@@ -294,9 +319,10 @@ bool block_write(BlockBackend *b, uint64_t offset, const void *buf, size_t len, 
     return do_now(b, work_write, offset, (struct iovec){(void *)buf, len}, true, error);
 }
 
+/* Nothing is in flight: what was not written since the last sync need not be synced again. */
 bool block_raw_sync(BlockBackend *b, GError **error)
 {
-    int result = b->read_only ? 0 : sync_file(b);
+    int result = atomic_read(&b->unsynced) ? sync_file(b) : 0;
 
     return result == 0 || fail_errno(error, -result, "cannot sync '%s'", b->name);
 }
@@ -304,8 +330,8 @@ bool block_raw_sync(BlockBackend *b, GError **error)
 /* --- locks on the file --- */
 
 /*
- * Byte 100 + p: somebody uses permission p; byte 200 + p: somebody does not let others use it.  All are shared locks;
- * whether there is a conflict is asked with F_OFD_GETLK for an exclusive one.
+ * Byte 100 + p: somebody uses permission p; byte 200 + p: somebody does not let others use it.  All are
+ * shared locks; whether there is a conflict is asked with F_OFD_GETLK for an exclusive one.
  */
 enum { LOCK_USE = 100, LOCK_UNSHARED = 200, PERM_READ = 0, PERM_WRITE = 1 };
 
@@ -340,7 +366,8 @@ bool block_raw_lock(BlockBackend *b, GError **error)
     if (b->fd < 0 || b->locked || b->locking == BLOCK_LOCKING_OFF || b->is_device) {
         return true;
     }
-    ok = set_lock(b->fd, F_RDLCK, LOCK_USE + PERM_READ) && set_lock(b->fd, F_RDLCK, LOCK_UNSHARED + PERM_WRITE) &&
+    ok = set_lock(b->fd, F_RDLCK, LOCK_USE + PERM_READ) &&
+         set_lock(b->fd, F_RDLCK, LOCK_UNSHARED + PERM_WRITE) &&
          (b->read_only || set_lock(b->fd, F_RDLCK, LOCK_USE + PERM_WRITE));
     if (!ok && errno != EAGAIN && errno != EACCES) {
         return true; /* the file system has no such locks */

@@ -3,8 +3,9 @@
  * The table of images: what -drive and -blockdev ask for, who uses what, and what happens to images when the
  * machine stops, moves or goes on.
  *
- * When the machine stops all requests are drained and synced.  The file locks belong to the process whose machine
- * runs: an incoming machine takes them when it starts, an outgoing one gives them back when it has stopped to move.
+ * When the machine stops all requests are drained and synced.  The file locks belong to the process whose
+ * machine runs: an incoming machine takes them when it starts, an outgoing one gives them back when it has
+ * stopped to move.
  */
 #include "backend/block.h"
 
@@ -20,7 +21,7 @@
 #include "util/bits.h"
 #include "util/error.h"
 
-static GPtrArray *blocks; /* of BlockBackend *, in order of creation; big lock */
+static GPtrArray *blocks;   /* of BlockBackend *, in order of creation; big lock */
 static GPtrArray *requests; /* of char *: 'd' or 'b' and the text of -drive or -blockdev */
 
 /* --- asking --- */
@@ -42,7 +43,8 @@ bool block_writethrough(const BlockBackend *b)
 
 BlockLimits block_limits(const BlockBackend *b)
 {
-    return (BlockLimits){.can_discard = true, .can_write_zeroes = true, .memory_alignment = b->direct ? 4096 : 1};
+    return (BlockLimits){
+        .can_discard = true, .can_write_zeroes = true, .memory_alignment = b->direct ? 4096 : 1};
 }
 
 const char *block_name(const BlockBackend *b)
@@ -234,13 +236,14 @@ typedef struct DriveOptions {
     char *file, *id;
     int format, interface, cache, discard, locking, aio, media;
     int64_t unit, index;
-    bool read_only;
+    bool read_only, has_format;
 } DriveOptions;
 
 static const Field drive_options[] = {
     F_STRING(DriveOptions, file, "file", .optional = true, .help = "path of the image, or null-co://"),
     F_STRING(DriveOptions, id, "id", .optional = true),
-    F_ENUM(DriveOptions, format, "format", format_names, "BlockFormat", .optional = true, .default_value = "raw"),
+    F_ENUM(DriveOptions, format, "format", format_names, "BlockFormat", .optional = true,
+           .default_value = "raw", F_HAS(DriveOptions, has_format)),
     F_ENUM(DriveOptions, interface, "if", interface_names, "DriveInterface", .optional = true,
            .default_value = "virtio"),
     F_I64(DriveOptions, unit, "unit", .optional = true, .default_value = "-1"),
@@ -255,7 +258,8 @@ static const Field drive_options[] = {
            .default_value = "auto"),
     F_ENUM(DriveOptions, aio, "aio", aio_names, "BlockdevAioOptions", .optional = true,
            .default_value = "threads"),
-    F_ENUM(DriveOptions, media, "media", media_names, "DriveMedia", .optional = true, .default_value = "disk"),
+    F_ENUM(DriveOptions, media, "media", media_names, "DriveMedia", .optional = true,
+           .default_value = "disk"),
     FIELD_END,
 };
 
@@ -280,7 +284,8 @@ static bool set_unit(BlockBackend *b, const DriveOptions *o, GError **error)
     }
     b->unit = unit >= 0 ? (int)unit : next_unit(b->interface);
     if (b->interface != DRIVE_IF_NONE && drive_get(b->interface, b->unit)) {
-        return fail(error, "drive with if=%s and unit %d exists already", interface_names[b->interface], b->unit);
+        return fail(error, "drive with if=%s and unit %d exists already", interface_names[b->interface],
+                    b->unit);
     }
     return true;
 }
@@ -292,6 +297,26 @@ static void set_cache(BlockBackend *b, int cache)
     b->no_flush = cache == CACHE_UNSAFE;
 }
 
+/* Who names no format expects it to be found out: an image of another format would look like garbage to the guest. */
+static bool check_format(const BlockBackend *b, const DriveOptions *o, GError **error)
+{
+    static const struct {
+        const char *magic, *name;
+    } foreign[] = {{"QFI\xfb", "qcow2"}, {"QED", "qed"}, {"KDMV", "vmdk"}, {"vhdxfile", "vhdx"}, {"LUKS\xba\xbe", "luks"}};
+    char start[8] = {0};
+
+    if (o->has_format || b->fd < 0 || pread(b->fd, start, sizeof(start), 0) < 0) {
+        return true; /* what cannot be read tells so when it is used */
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(foreign); i++) {
+        if (!memcmp(start, foreign[i].magic, strlen(foreign[i].magic))) {
+            return fail(error, "image '%s' looks like %s, only raw images are known; format=raw insists", b->filename,
+                        foreign[i].name);
+        }
+    }
+    return true;
+}
+
 static BlockBackend *drive_make(const DriveOptions *o, GError **error)
 {
     g_autofree char *name = NULL;
@@ -301,14 +326,16 @@ static BlockBackend *drive_make(const DriveOptions *o, GError **error)
     if (!o->file || !*o->file) {
         return fail_null(error, "option 'file' is missing");
     }
-    name = o->id ? g_strdup(o->id) : g_strdup_printf("%s%d", interface_names[o->interface], next_unit(o->interface));
+    name = o->id ? g_strdup(o->id)
+                 : g_strdup_printf("%s%d", interface_names[o->interface], next_unit(o->interface));
     b = block_alloc(name, g_str_has_prefix(o->file, "file:") ? o->file + 5 : o->file);
     b->read_only = o->read_only;
     b->unmap = o->discard >= 2;
     b->locking = o->locking;
     b->size = UINT64_C(1) << 30;
     set_cache(b, o->cache);
-    if (!set_unit(b, o, error) || (!null && !block_raw_open(b, b->direct, error))) {
+    if (!set_unit(b, o, error) ||
+        (!null && (!block_raw_open(b, b->direct, error) || !check_format(b, o, error)))) {
         block_free(b);
         return NULL;
     }
@@ -447,10 +474,12 @@ static bool parse_blockdev(const char *value, GError **error)
     return record('b', value, error);
 }
 
-OPTION(drive, .name = "drive", .arg = "file=PATH[,format=raw][,if=none|virtio|pflash][,id=ID][,readonly=on]"
-       "[,cache=MODE][,discard=unmap]", .section = "Block devices", .help = "make a drive from an image",
-       .parse = parse_drive);
-OPTION(blockdev, .name = "blockdev", .arg = "driver=raw|file|null-co,node-name=NAME[,filename=PATH][,file=NODE]",
+OPTION(drive, .name = "drive",
+       .arg = "file=PATH[,format=raw][,if=none|virtio|pflash][,id=ID][,readonly=on]"
+              "[,cache=MODE][,discard=unmap]",
+       .section = "Block devices", .help = "make a drive from an image", .parse = parse_drive);
+OPTION(blockdev, .name = "blockdev",
+       .arg = "driver=raw|file|null-co,node-name=NAME[,filename=PATH][,file=NODE]",
        .section = "Block devices", .help = "make an image under a node name", .parse = parse_blockdev);
 
 bool drives_create(GError **error)
@@ -488,17 +517,17 @@ typedef struct BlockImageInfo {
     uint64_t virtual_size, actual_size;
 } BlockImageInfo;
 
-static const Field image_info_fields[] = {
-    F_STRING(BlockImageInfo, filename, "filename"), F_STRING(BlockImageInfo, format, "format"),
-    F_U64(BlockImageInfo, virtual_size, "virtual-size"), FIELD_END};
+static const Field image_info_fields[] = {F_STRING(BlockImageInfo, filename, "filename"),
+                                          F_STRING(BlockImageInfo, format, "format"),
+                                          F_U64(BlockImageInfo, virtual_size, "virtual-size"), FIELD_END};
 
 typedef struct BlockCacheInfo {
     bool writeback, direct, no_flush;
 } BlockCacheInfo;
 
-static const Field cache_info_fields[] = {
-    F_BOOL(BlockCacheInfo, writeback, "writeback"), F_BOOL(BlockCacheInfo, direct, "direct"),
-    F_BOOL(BlockCacheInfo, no_flush, "no-flush"), FIELD_END};
+static const Field cache_info_fields[] = {F_BOOL(BlockCacheInfo, writeback, "writeback"),
+                                          F_BOOL(BlockCacheInfo, direct, "direct"),
+                                          F_BOOL(BlockCacheInfo, no_flush, "no-flush"), FIELD_END};
 
 typedef struct BlockDeviceInfo {
     char *file, *node_name, *drv, *detect_zeroes;
@@ -588,13 +617,14 @@ static void print_blocks(CommandContext *ctx, const void *args, const void *repl
         if (info->qdev) {
             g_string_append_printf(ctx->output, "    Attached to:      %s\n", info->qdev);
         }
-        g_string_append_printf(ctx->output, "    Cache mode:       %s%s%s\n",
-                               in->cache.writeback ? "writeback" : "writethrough",
-                               in->cache.direct ? ", direct" : "", in->cache.no_flush ? ", ignore flushes" : "");
-        g_string_append_printf(ctx->output, "    Size:             %" PRIu64 " bytes\n", in->image.virtual_size);
+        g_string_append_printf(
+            ctx->output, "    Cache mode:       %s%s%s\n", in->cache.writeback ? "writeback" : "writethrough",
+            in->cache.direct ? ", direct" : "", in->cache.no_flush ? ", ignore flushes" : "");
+        g_string_append_printf(ctx->output, "    Size:             %" PRIu64 " bytes\n",
+                               in->image.virtual_size);
     }
 }
 
 COMMAND(query_block, .qmp = "query-block", .hmp = "info block", .help = "show the block devices",
-        .reply = block_info_fields, .reply_size = sizeof(BlockInfo), .reply_name = "BlockInfo", .reply_list = true,
-        .run = run_query_block, .print_hmp = print_blocks);
+        .reply = block_info_fields, .reply_size = sizeof(BlockInfo), .reply_name = "BlockInfo",
+        .reply_list = true, .run = run_query_block, .print_hmp = print_blocks);

@@ -2,9 +2,9 @@
 /*
  * mux: one terminal for a serial port and a monitor.
  *
- * All front ends write to the base; the one in focus gets the input.  The escape character (Ctrl-A) starts a command
- * to the mux itself.  Input waits in the mux while the front end takes none, so that an escape still gets through
- * when the guest hangs.  Everything but writing runs on the main loop under the big lock.
+ * All front ends write to the base; the one in focus gets the input.  The escape character (Ctrl-A) starts a
+ * command to the mux itself.  Input waits in the mux while the front end takes none, so that an escape still
+ * gets through when the guest hangs.  Everything but writing runs on the main loop under the big lock.
  */
 #include "char.h"
 
@@ -16,7 +16,7 @@
 #include "system/runstate.h"
 #include "util/error.h"
 
-#define MUX_INPUT_SIZE    4096 /* a power of two */
+#define MUX_INPUT_SIZE 4096 /* a power of two */
 
 typedef struct MuxFrontend {
     CharFrontend *fe;
@@ -368,7 +368,8 @@ void chardev_take_focus(CharFrontend *fe)
     }
 }
 
-static const CharHandlers mux_handlers = {.can_read = mux_can_read, .read = mux_read, .event = mux_base_event};
+static const CharHandlers mux_handlers = {
+    .can_read = mux_can_read, .read = mux_read, .event = mux_base_event};
 
 static bool mux_open(Chardev *chr, GError **error)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How people ask for character devices: -chardev, -serial, -nographic, the short forms after -serial and friends,
- * and the monitor's commands.
+ * How people ask for character devices: -chardev, -serial, -nographic, the short forms after -serial and
+ * friends, and the monitor's commands.
  */
 #include "char.h"
 
@@ -34,7 +34,8 @@ static bool open_log(Chardev *chr, const CharRequest *req, GError **error)
     if (!req->logfile) {
         return true;
     }
-    chr->log_fd = open(req->logfile, O_WRONLY | O_CREAT | O_CLOEXEC | (req->logappend ? O_APPEND : O_TRUNC), 0666);
+    chr->log_fd =
+        open(req->logfile, O_WRONLY | O_CREAT | O_CLOEXEC | (req->logappend ? O_APPEND : O_TRUNC), 0666);
     return chr->log_fd >= 0 || fail_errno(error, errno, "cannot open log file '%s'", req->logfile);
 }
 
@@ -180,7 +181,8 @@ static Chardev *make_tcp(CharRequest *req, const char *address, GError **error)
     Chardev *chr;
     g_autoptr(GPtrArray) all = NULL;
 
-    if (!pairs || !split_host_port(pair_of(pairs, 0)->value, &host, &port, error)) {
+    if (!pairs || !split_host_port(pairs->len && pair_of(pairs, 0)->value ? pair_of(pairs, 0)->value : "", &host, &port,
+                                   error)) {
         return NULL;
     }
     text = g_string_new(NULL);
@@ -233,8 +235,10 @@ static Chardev *make_legacy(CharRequest *req, const char *text, GError **error)
     static const char *const bare[] = {"null", "pty", "ringbuf", "vc", NULL};
     static const struct {
         const char *prefix, *kind, *option;
-    } with_path[] = {
-        {"unix:", "socket", "path"}, {"file:", "file", "path"}, {"pipe:", "pipe", "path"}, {"fd:", "fd", "fd"}};
+    } with_path[] = {{"unix:", "socket", "path"},
+                     {"file:", "file", "path"},
+                     {"pipe:", "pipe", "path"},
+                     {"fd:", "fd", "fd"}};
     const char *rest;
 
     if (g_str_equal(text, "stdio")) {
@@ -258,8 +262,10 @@ static Chardev *make_legacy(CharRequest *req, const char *text, GError **error)
     if (g_str_equal(text, "none")) {
         return fail_null(error, "'none' is no character device");
     }
-    return fail_null(error, "'%s' is no character device (stdio, mon:stdio, unix:PATH, tcp:HOST:PORT, file:PATH, "
-                     "pipe:PATH, pty, null, chardev:ID)", text);
+    return fail_null(error,
+                     "'%s' is no character device (stdio, mon:stdio, unix:PATH, tcp:HOST:PORT, file:PATH, "
+                     "pipe:PATH, pty, null, chardev:ID)",
+                     text);
 }
 
 Chardev *chardev_new_from_legacy(const char *id, const char *text, GError **error)
@@ -296,6 +302,26 @@ static bool parse_chardev(const char *value, GError **error)
     return pairs && record(&chardev_texts, value);
 }
 
+/* "help", "KIND,help" */
+static char *answer_chardev(const char *value)
+{
+    g_autofree char *name = NULL;
+    GString *out = g_string_new(NULL);
+    bool asked = option_is_question(value, &name), found = false;
+
+    LINKER_SET_FOREACH (chardev_kinds, CharOps, ops) {
+        if (asked && !name) {
+            option_list_line(out, ops->name, ops->help);
+            found = true;
+        } else if (asked && g_str_equal(ops->name, name)) {
+            g_string_append_printf(out, "%s: %s\n", ops->name, ops->help);
+            fields_append_help(ops->options, out);
+            found = true;
+        }
+    }
+    return g_string_free(out, !found); /* NULL when it frees the text too */
+}
+
 static bool parse_serial(const char *value, GError **error)
 {
     return record(&serial_texts, value);
@@ -318,18 +344,22 @@ static bool parse_display(const char *value, GError **error)
 
 static bool parse_audio(const char *value, GError **error)
 {
-    if (!g_str_equal(value, "none") && !g_str_has_prefix(value, "none,") && !g_str_has_prefix(value, "driver=none")) {
+    if (!g_str_equal(value, "none") && !g_str_has_prefix(value, "none,") &&
+        !g_str_has_prefix(value, "driver=none")) {
         return fail(error, "audio driver '%s' is not available, only 'none' is", value);
     }
     return true;
 }
 
 #define SECTION "Character devices"
-OPTION(chardev, .name = "chardev", .arg = "KIND,id=ID[,mux=on][,logfile=PATH][,OPTION=VALUE...]", .section = SECTION,
-       .help = "make a character device: stdio, socket, file, pipe, pty, fd, null, ringbuf", .parse = parse_chardev);
+OPTION(chardev, .name = "chardev", .arg = "KIND,id=ID[,mux=on][,logfile=PATH][,OPTION=VALUE...]",
+       .section = SECTION,
+       .help = "make a character device: stdio, socket, file, pipe, pty, fd, null, ringbuf; 'help' lists them",
+       .parse = parse_chardev, .answer = answer_chardev);
 OPTION(serial, .name = "serial", .arg = "DEV", .section = SECTION,
-       .help = "connect the next serial port: stdio, mon:stdio, unix:PATH, tcp:HOST:PORT, file:PATH, pty, null, "
-               "chardev:ID, none",
+       .help =
+           "connect the next serial port: stdio, mon:stdio, unix:PATH, tcp:HOST:PORT, file:PATH, pty, null, "
+           "chardev:ID, none",
        .parse = parse_serial);
 OPTION(nographic, .name = "nographic", .section = "Display",
        .help = "no display; serial port and monitor share the terminal", .parse = parse_nographic);
@@ -453,7 +483,7 @@ static bool run_query_backends(CommandContext *ctx, const void *args, void *repl
 {
     GPtrArray *list = g_ptr_array_new();
 
-    LINKER_SET_FOREACH(chardev_kinds, CharOps, ops) {
+    LINKER_SET_FOREACH (chardev_kinds, CharOps, ops) {
         ChardevBackendInfo *info = g_new0(ChardevBackendInfo, 1);
 
         info->name = g_strdup(ops->name);
@@ -463,9 +493,10 @@ static bool run_query_backends(CommandContext *ctx, const void *args, void *repl
     return true;
 }
 
-COMMAND(query_chardev_backends, .qmp = "query-chardev-backends", .help = "list the kinds of character devices",
-        .reply = chardev_backend_fields, .reply_size = sizeof(ChardevBackendInfo),
-        .reply_name = "ChardevBackendInfo", .reply_list = true, .preconfig = true, .run = run_query_backends);
+COMMAND(query_chardev_backends, .qmp = "query-chardev-backends",
+        .help = "list the kinds of character devices", .reply = chardev_backend_fields,
+        .reply_size = sizeof(ChardevBackendInfo), .reply_name = "ChardevBackendInfo", .reply_list = true,
+        .preconfig = true, .run = run_query_backends);
 
 typedef struct ChardevIdArgs {
     char *id;
@@ -529,8 +560,8 @@ typedef struct ChardevAddArgs {
     JsonNode *backend;
 } ChardevAddArgs;
 
-static const Field chardev_add_args[] = {
-    F_STRING(ChardevAddArgs, id, "id"), F_ANY(ChardevAddArgs, backend, "backend"), FIELD_END};
+static const Field chardev_add_args[] = {F_STRING(ChardevAddArgs, id, "id"),
+                                         F_ANY(ChardevAddArgs, backend, "backend"), FIELD_END};
 
 static void free_pair(gpointer opaque)
 {
@@ -580,10 +611,12 @@ static bool run_chardev_add(CommandContext *ctx, const void *args, void *reply, 
 {
     const ChardevAddArgs *a = args;
     g_autoptr(GPtrArray) pairs = g_ptr_array_new_with_free_func(free_pair);
-    JsonObject *backend = a->backend && JSON_NODE_HOLDS_OBJECT(a->backend) ? json_node_get_object(a->backend) : NULL;
+    JsonObject *backend =
+        a->backend && JSON_NODE_HOLDS_OBJECT(a->backend) ? json_node_get_object(a->backend) : NULL;
     JsonNode *type = backend ? json_object_get_member(backend, "type") : NULL;
     JsonNode *data = backend ? json_object_get_member(backend, "data") : NULL;
-    const char *kind = type && json_node_get_value_type(type) == G_TYPE_STRING ? json_node_get_string(type) : NULL;
+    const char *kind =
+        type && json_node_get_value_type(type) == G_TYPE_STRING ? json_node_get_string(type) : NULL;
 
     if (!kind) {
         return fail(error, "'backend' lacks its 'type'");

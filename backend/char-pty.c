@@ -2,8 +2,8 @@
 /*
  * pty: a pseudo terminal that some other program opens.
  *
- * While no program has it open the master reports a hang-up: output is dropped, as on a line nobody listens to, and a
- * slow timer looks for somebody to come.
+ * While no program has it open the master reports a hang-up: output is dropped, as on a line nobody listens
+ * to, and a slow timer looks for somebody to come.
  */
 #include "char.h"
 
@@ -133,11 +133,11 @@ static char *pty_filename(Chardev *chr)
 }
 
 static const Field pty_options[] = {
-    F_STRING(PtyChardev, path, "path", .optional = true, .help = "make a symbolic link to the terminal there"),
+    F_STRING(PtyChardev, path, "path", .optional = true,
+             .help = "make a symbolic link to the terminal there"),
     FIELD_END,
 };
 
 CHARDEV_KIND(pty, .name = "pty", .help = "a new pseudo terminal", .instance_size = sizeof(PtyChardev),
              .options = pty_options, .open = pty_open, .close = pty_close, .write = pty_write,
-             .ended = start_looking, .filename = pty_filename,
-             .keep_open = true);
+             .ended = start_looking, .filename = pty_filename, .keep_open = true);

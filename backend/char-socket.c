@@ -2,8 +2,8 @@
 /*
  * socket: a unix or TCP stream, as server or client.
  *
- * A server has one peer at a time and listens again when it left.  A client may reconnect on its own.  Descriptors
- * sent over a unix socket are kept for chardev_get_fds().
+ * A server has one peer at a time and listens again when it left.  A client may reconnect on its own.
+ * Descriptors sent over a unix socket are kept for chardev_get_fds().
  */
 #include "char.h"
 
@@ -51,9 +51,9 @@ static bool has_fd(const SocketChardev *s)
 
 static char *address_text(const SocketChardev *s)
 {
-    return has_fd(s)  ? g_strdup_printf("fd:%d", (int)s->fd)
-           : s->path  ? g_strdup_printf("unix:%s", s->path)
-                      : g_strdup_printf(strchr(s->host, ':') ? "tcp:[%s]:%s" : "tcp:%s:%s", s->host, s->port);
+    return has_fd(s) ? g_strdup_printf("fd:%d", (int)s->fd)
+           : s->path ? g_strdup_printf("unix:%s", s->path)
+                     : g_strdup_printf(strchr(s->host, ':') ? "tcp:[%s]:%s" : "tcp:%s:%s", s->host, s->port);
 }
 
 /* --- bytes --- */
@@ -120,14 +120,34 @@ static bool unix_address(const SocketChardev *s, struct sockaddr_un *addr, sockl
     return true;
 }
 
+/*
+ * Whether a process has a socket there.  Connecting with the wrong type tells without disturbing it: the kernel looks
+ * for the socket first, and refuses one of another type with an error of its own.
+ */
+static bool somebody_listens(const struct sockaddr_un *addr, socklen_t len)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool there = fd >= 0 && connect(fd, (const struct sockaddr *)addr, len) < 0 && errno == EPROTOTYPE;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return there;
+}
+
 /* Left behind by an earlier run; anything but a socket stays and makes bind() fail. */
-static void remove_stale_socket(const char *path)
+static bool remove_stale_socket(const char *path, const struct sockaddr_un *addr, socklen_t len, GError **error)
 {
     struct stat st;
 
-    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-        unlink(path);
+    if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+        return true;
     }
+    if (somebody_listens(addr, len)) {
+        return fail(error, "another process listens at '%s'", path);
+    }
+    unlink(path);
+    return true;
 }
 
 static int unix_socket(SocketChardev *s, GError **error)
@@ -152,8 +172,9 @@ static int unix_socket(SocketChardev *s, GError **error)
         close(fd);
         return -1;
     }
-    if (!s->abstract) {
-        remove_stale_socket(s->path);
+    if (!s->abstract && !remove_stale_socket(s->path, &addr, len, error)) {
+        close(fd);
+        return -1;
     }
     if (bind(fd, (struct sockaddr *)&addr, len) == 0 && listen(fd, 1) == 0) {
         s->bound_path = !s->abstract;
@@ -196,11 +217,24 @@ static int try_tcp(const SocketChardev *s, const struct addrinfo *ai)
     return fd;
 }
 
+/* The resolver takes numbers modulo 65536. */
+static bool check_port(const char *port, GError **error)
+{
+    uint64_t number;
+
+    return !parse_u64(port, &number, NULL) || number <= UINT16_MAX ||
+           fail(error, "port %s is above %d", port, UINT16_MAX);
+}
+
 static int tcp_socket(SocketChardev *s, GError **error)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = s->server ? AI_PASSIVE : 0};
     struct addrinfo *list = NULL;
     int gai, fd = -1;
+
+    if (!check_port(s->port, error)) {
+        return -1;
+    }
 
     hints.ai_family = s->ipv4 == s->ipv6 ? AF_UNSPEC : s->ipv4 ? AF_INET : AF_INET6;
     gai = getaddrinfo(s->host[0] ? s->host : NULL, s->port, &hints, &list);
@@ -213,7 +247,8 @@ static int tcp_socket(SocketChardev *s, GError **error)
         fd = try_tcp(s, ai);
     }
     if (fd < 0) {
-        fail_errno(error, errno, "cannot %s '%s:%s'", s->server ? "listen at" : "connect to", s->host, s->port);
+        fail_errno(error, errno, "cannot %s '%s:%s'", s->server ? "listen at" : "connect to", s->host,
+                   s->port);
     }
     freeaddrinfo(list);
     return fd;
@@ -270,10 +305,8 @@ static bool wait_for_peer(SocketChardev *s, GError **error)
     int peer;
 
     info_report("waiting for a connection on %s,server=on", address);
-    do {
-        peer = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    } while (peer < 0 && errno == EINTR);
-    if (peer < 0) {
+    peer = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    if (peer < 0) { /* also when a signal asks the emulator to end */
         return fail_errno(error, errno, "cannot accept a connection on '%s'", address);
     }
     connected(s, peer);

@@ -2,8 +2,9 @@
 /*
  * stdio: the terminal the emulator was started from, in raw mode while it runs and always restored.
  *
- * Output goes through a descriptor of our own (opened anew, non-blocking), so that the flag does not leak into other
- * programs which share the terminal.  Where opening anew is impossible, short writes after poll() do.
+ * Output goes through a descriptor of our own (opened anew, non-blocking), so that the flag does not leak
+ * into other programs which share the terminal.  Where opening anew is impossible, short writes after poll()
+ * do.
  */
 #include "char.h"
 

@@ -2,8 +2,9 @@
 /*
  * The core of character devices: front ends, watches, buffered output, the list of all.
  *
- * One connection has up to two watches on the chardev's loop: input while the front end takes some, output while
- * something waits.  A write that finds the peer gone only notes it; the connection always ends on the loop's thread.
+ * One connection has up to two watches on the chardev's loop: input while the front end takes some, output
+ * while something waits.  A write that finds the peer gone only notes it; the connection always ends on the
+ * loop's thread.
  */
 #include "char.h"
 
@@ -576,7 +577,7 @@ char *chardev_filename(Chardev *chr)
 
 static const char *nth_kind(unsigned i, void *opaque)
 {
-    LINKER_SET_FOREACH(chardev_kinds, CharOps, ops) {
+    LINKER_SET_FOREACH (chardev_kinds, CharOps, ops) {
         if (i-- == 0) {
             return ops->name;
         }
@@ -588,14 +589,14 @@ static const CharOps *find_kind(const char *name, GError **error)
 {
     const char *near;
 
-    LINKER_SET_FOREACH(chardev_kinds, CharOps, ops) {
+    LINKER_SET_FOREACH (chardev_kinds, CharOps, ops) {
         if (g_str_equal(ops->name, name)) {
             return ops;
         }
     }
     near = did_you_mean(name, nth_kind, NULL);
-    return fail_null(error, "unknown kind of character device '%s'%s%s%s", name, near ? ", did you mean '" : "",
-                     near ? near : "", near ? "'?" : "");
+    return fail_null(error, "unknown kind of character device '%s'%s%s%s", name,
+                     near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 Chardev *char_alloc(const char *kind, const char *id, GError **error)
@@ -716,8 +717,8 @@ bool chardev_delete(Chardev *chr, GError **error)
 }
 
 /*
- * Front ends may still exist (devices are not torn down at the end of the process), so the chardevs stay allocated:
- * only what the outside can see is tidied up.
+ * Front ends may still exist (devices are not torn down at the end of the process), so the chardevs stay
+ * allocated: only what the outside can see is tidied up.
  */
 void chardevs_close_all(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a kind of character device is made of.  The core (char.c) does watches, buffering and front ends; a kind opens
- * something and says how bytes get in and out.  Kinds with file descriptors set in_fd/out_fd through
- * char_connected() and leave the rest to the core.
+ * What a kind of character device is made of.  The core (char.c) does watches, buffering and front ends; a
+ * kind opens something and says how bytes get in and out.  Kinds with file descriptors set in_fd/out_fd
+ * through char_connected() and leave the rest to the core.
  */
 #ifndef BACKEND_CHAR_H
 #define BACKEND_CHAR_H
@@ -23,7 +23,8 @@ typedef struct CharOps {
     bool (*open)(Chardev *chr, GError **error);
     /* The chardev goes away: release what open() made.  The core has closed the connection. */
     void (*close)(Chardev *chr);
-    /* Takes what the host takes now: bytes, or -1 with errno (EAGAIN: none now).  With chr->lock.  NULL: write(out_fd). */
+    /* Takes what the host takes now: bytes, or -1 with errno (EAGAIN: none now).  With chr->lock.  NULL:
+     * write(out_fd). */
     ssize_t (*write)(Chardev *chr, const void *buf, size_t len);
     /* A mux: chardev_write() and chardev_write_some() themselves; called without chr->lock. */
     void (*write_all)(Chardev *chr, const void *buf, size_t len);
@@ -31,8 +32,8 @@ typedef struct CharOps {
     /* Reads from in_fd, as read(2).  On the loop's thread.  NULL: read(in_fd). */
     ssize_t (*read)(Chardev *chr, void *buf, size_t len);
     /*
-     * The connection ended and its descriptors are closed: wait for the next one.  keep_open: only the input ended.  On
-     * the loop's thread.
+     * The connection ended and its descriptors are closed: wait for the next one.  keep_open: only the input
+     * ended.  On the loop's thread.
      */
     void (*ended)(Chardev *chr);
     /* chr->loop changed: move watches of your own. */
@@ -77,7 +78,7 @@ struct Chardev {
     /* under the lock */
     int in_fd, out_fd;
     bool connected;
-    bool input_kicked;  /* accept_input came since can_read() was last asked */
+    bool input_kicked; /* accept_input came since can_read() was last asked */
     Watch *in_watch, *out_watch;
     BottomHalf *ended_bh;    /* runs char_end_connection() on the loop */
     BottomHalf *writable_bh; /* runs the writable callbacks on the loop */
@@ -96,7 +97,8 @@ Chardev *char_open_and_add(Chardev *chr, GError **error);
 bool char_set_option(Chardev *chr, const char *key, const char *value, GError **error);
 void char_free(Chardev *chr);
 
-/* The kind has a peer: its descriptors pass to the core.  Out may equal in; -1: that direction is the kind's. */
+/* The kind has a peer: its descriptors pass to the core.  Out may equal in; -1: that direction is the kind's.
+ */
 void char_connected(Chardev *chr, int in_fd, int out_fd);
 /* Ends the connection; on the loop's thread (or before it runs), without chr->lock. */
 void char_end_connection(Chardev *chr);
@@ -107,7 +109,8 @@ size_t char_fe_can_read(CharFrontend *fe);
 void char_fe_read(CharFrontend *fe, const void *buf, size_t len);
 void char_fe_event(CharFrontend *fe, CharEvent event);
 
-/* Takes the big lock for a callback on the main loop when the loop does not hold it; pass the result to _leave. */
+/* Takes the big lock for a callback on the main loop when the loop does not hold it; pass the result to
+ * _leave. */
 bool char_enter(Chardev *chr);
 void char_leave(bool taken);
 

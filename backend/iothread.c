@@ -38,8 +38,8 @@ static void iothread_destroy(void *object)
 }
 
 OBJECT_TYPE(object_type_iothread, .name = "iothread", .help = "a thread that serves devices with iothread=ID",
-            .instance_size = sizeof(IOThread), .complete = iothread_complete, .can_delete = iothread_can_delete,
-            .destroy = iothread_destroy);
+            .instance_size = sizeof(IOThread), .complete = iothread_complete,
+            .can_delete = iothread_can_delete, .destroy = iothread_destroy);
 
 static IOThread *find(const char *id)
 {

@@ -2,8 +2,8 @@
 /*
  * user: a whole small network inside the process, by libslirp; needs no rights on the host.
  *
- * libslirp is not thread-safe: everything runs under the big lock, the guest's frames included.  Its descriptors are
- * polled by a GSource of the main loop that asks libslirp before each poll what it waits for.
+ * libslirp is not thread-safe: everything runs under the big lock, the guest's frames included.  Its
+ * descriptors are polled by a GSource of the main loop that asks libslirp before each poll what it waits for.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,7 +44,8 @@ typedef struct UserOptions {
 static const Field user_options[] = {
     F_BOOL(UserOptions, ipv4, "ipv4", .default_value = "on", .optional = true),
     F_BOOL(UserOptions, ipv6, "ipv6", .default_value = "on", .optional = true),
-    F_BOOL(UserOptions, restricted, "restrict", .optional = true, .help = "the guest reaches nothing outside"),
+    F_BOOL(UserOptions, restricted, "restrict", .optional = true,
+           .help = "the guest reaches nothing outside"),
     F_STRING(UserOptions, net, "net", .optional = true, .default_value = "10.0.2.0/24"),
     F_STRING(UserOptions, host, "host", .optional = true),
     F_STRING(UserOptions, hostname, "hostname", .optional = true),
@@ -205,7 +206,8 @@ static gboolean source_prepare(GSource *source, gint *timeout)
     return FALSE;
 }
 
-/* libslirp does its slow work (timeouts, retransmission) in its poll function: each turn of the loop calls it. */
+/* libslirp does its slow work (timeouts, retransmission) in its poll function: each turn of the loop calls
+ * it. */
 static gboolean source_check(GSource *source)
 {
     return TRUE;
@@ -328,8 +330,8 @@ static bool in_network(struct in_addr addr, const SlirpConfig *cfg)
     return (addr.s_addr & cfg->vnetmask.s_addr) == cfg->vnetwork.s_addr;
 }
 
-static bool place(const char *text, const char *what, uint32_t n, const SlirpConfig *cfg, struct in_addr *addr,
-                  GError **error)
+static bool place(const char *text, const char *what, uint32_t n, const SlirpConfig *cfg,
+                  struct in_addr *addr, GError **error)
 {
     *addr = nth_address(cfg->vnetwork, n);
     if (text && !parse_address(text, addr, what, error)) {
@@ -494,7 +496,8 @@ static bool user_create(const char *id, GPtrArray *pairs, GError **error)
     return ok;
 }
 
-NETDEV_KIND(user, .name = "user", .help = "id=ID[,hostfwd=...][,net=...][,restrict=on]: a network inside the process",
+NETDEV_KIND(user, .name = "user",
+            .help = "id=ID[,hostfwd=...][,net=...][,restrict=on]: a network inside the process",
             .create = user_create);
 
 /* --- commands --- */
@@ -535,8 +538,8 @@ static bool run_hostfwd_add(CommandContext *ctx, const void *args, void *reply, 
     return u && add_hostfwd(u, rule, error);
 }
 
-COMMAND(hostfwd_add, .hmp = "hostfwd_add", .help = "forward a port of the host to the guest", .args = hostfwd_args,
-        .args_size = sizeof(HostfwdArgs), .run = run_hostfwd_add);
+COMMAND(hostfwd_add, .hmp = "hostfwd_add", .help = "forward a port of the host to the guest",
+        .args = hostfwd_args, .args_size = sizeof(HostfwdArgs), .run = run_hostfwd_add);
 
 static bool run_hostfwd_remove(CommandContext *ctx, const void *args, void *reply, GError **error)
 {
@@ -570,4 +573,5 @@ static bool run_info_usernet(CommandContext *ctx, const void *args, void *reply,
     return true;
 }
 
-COMMAND(info_usernet, .hmp = "info usernet", .help = "show the connections of user networks", .run = run_info_usernet);
+COMMAND(info_usernet, .hmp = "info usernet", .help = "show the connections of user networks",
+        .run = run_info_usernet);

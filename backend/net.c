@@ -205,13 +205,14 @@ static bool hub_create(const char *id, GPtrArray *options, GError **error)
     return true;
 }
 
-NETDEV_KIND(hubport, .name = "hubport", .help = "id=ID,hubid=N[,netdev=ID]: a port of a hub", .create = hub_create);
+NETDEV_KIND(hubport, .name = "hubport", .help = "id=ID,hubid=N[,netdev=ID]: a port of a hub",
+            .create = hub_create);
 
 /* --- -netdev --- */
 
 static const char *nth_kind(unsigned i, void *opaque)
 {
-    LINKER_SET_FOREACH(netdev_kinds, NetdevKind, kind) {
+    LINKER_SET_FOREACH (netdev_kinds, NetdevKind, kind) {
         if (i-- == 0) {
             return kind->name;
         }
@@ -223,14 +224,14 @@ static const NetdevKind *find_kind(const char *name, GError **error)
 {
     const char *near;
 
-    LINKER_SET_FOREACH(netdev_kinds, NetdevKind, kind) {
+    LINKER_SET_FOREACH (netdev_kinds, NetdevKind, kind) {
         if (g_str_equal(kind->name, name)) {
             return kind;
         }
     }
     near = did_you_mean(name, nth_kind, NULL);
-    return fail_null(error, "unknown kind of network back end '%s'%s%s%s", name, near ? ", did you mean '" : "",
-                     near ? near : "", near ? "'?" : "");
+    return fail_null(error, "unknown kind of network back end '%s'%s%s%s", name,
+                     near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static const char *find_value(GPtrArray *pairs, const char *key)
@@ -287,19 +288,37 @@ static bool parse_netdev(const char *value, GError **error)
     return true;
 }
 
+static char *answer_netdev(const char *value)
+{
+    g_autofree char *name = NULL;
+    GString *out = g_string_new(NULL);
+    bool asked = option_is_question(value, &name), found = false;
+
+    LINKER_SET_FOREACH (netdev_kinds, NetdevKind, kind) {
+        if (asked && (!name || g_str_equal(kind->name, name))) {
+            option_list_line(out, kind->name, kind->help);
+            found = true;
+        }
+    }
+    return g_string_free(out, !found); /* NULL when it frees the text too */
+}
+
 static bool parse_nic(const char *value, GError **error)
 {
     if (!g_str_equal(value, "none")) {
-        return fail(error, "only 'none' is known here: use -netdev %s%sid=ID -device virtio-net-device,netdev=ID",
+        return fail(error,
+                    "only 'none' is known here: use -netdev %s%sid=ID -device virtio-net-device,netdev=ID",
                     value, *value ? "," : "");
     }
     return true;
 }
 
-OPTION(netdev, .name = "netdev", .arg = "user,id=ID[,hostfwd=tcp|udp:[ADDR]:PORT-[ADDR]:PORT][,restrict=on][,net=ADDR/BITS]",
-       .section = "Network", .help = "make a network back end", .parse = parse_netdev);
-OPTION(nic, .name = "nic", .arg = "none", .section = "Network", .help = "no network card beside those of -device",
-       .parse = parse_nic);
+OPTION(netdev, .name = "netdev",
+       .arg = "user,id=ID[,hostfwd=tcp|udp:[ADDR]:PORT-[ADDR]:PORT][,restrict=on][,net=ADDR/BITS]",
+       .section = "Network", .help = "make a network back end; 'help' lists the kinds", .parse = parse_netdev,
+       .answer = answer_netdev);
+OPTION(nic, .name = "nic", .arg = "none", .section = "Network",
+       .help = "no network card beside those of -device", .parse = parse_nic);
 OPTION(net, .name = "net", .arg = "none", .section = "Network", .help = "the same, by its older name",
        .parse = parse_nic);
 
@@ -364,7 +383,8 @@ static bool run_info_network(CommandContext *ctx, const void *args, void *reply,
     return true;
 }
 
-COMMAND(info_network, .hmp = "info network", .help = "show the network cards and back ends", .run = run_info_network);
+COMMAND(info_network, .hmp = "info network", .help = "show the network cards and back ends",
+        .run = run_info_network);
 
 typedef struct SetLinkArgs {
     char *name;
@@ -413,8 +433,8 @@ static bool run_netdev_add(CommandContext *ctx, const void *args, void *reply, G
     return netdev_new_from_options(((const NetdevAddArgs *)args)->options, error);
 }
 
-COMMAND(netdev_add, .hmp = "netdev_add", .help = "add a network back end, as after -netdev", .args = netdev_add_args,
-        .args_size = sizeof(NetdevAddArgs), .run = run_netdev_add);
+COMMAND(netdev_add, .hmp = "netdev_add", .help = "add a network back end, as after -netdev",
+        .args = netdev_add_args, .args_size = sizeof(NetdevAddArgs), .run = run_netdev_add);
 
 typedef struct NetdevDelArgs {
     char *id;

@@ -61,6 +61,7 @@ void main_loop_init(void)
     sigaction(SIGHUP, &end, NULL);
     sigaction(SIGTERM, &end, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* a file at its limit is an error of the write, not the end of the machine */
     clocks_set_notify(wake_loop);
 }
 

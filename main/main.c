@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #include "api/option.h"
 #include "backend/block.h"
@@ -25,22 +24,7 @@ static int end_with_error(GError *error)
     return EXIT_FAILURE;
 }
 
-static bool write_pidfile(GError **error)
-{
-    g_autofree char *text = g_strdup_printf("%d\n", (int)getpid());
-
-    return !startup.pidfile || g_file_set_contents(startup.pidfile, text, -1, error);
-}
-
-static bool go_to_background(GError **error)
-{
-    if (startup.daemonize && daemon(1, 0) < 0) {
-        return fail(error, "-daemonize: the process cannot go to the background");
-    }
-    return true;
-}
-
-/* The order matters: who may still call whom. */
+/* The order matters: who may still call whom.  Also after a start that failed half way. */
 static void end_machine(void)
 {
     if (runstate_is_running()) {
@@ -52,37 +36,61 @@ static void end_machine(void)
     block_drain_all();
     blocks_close_all();
     chardevs_close_all();
-    if (startup.pidfile) {
-        unlink(startup.pidfile);
-    }
 }
 
-int main(int argc, char **argv)
+static bool take_disk_image(const char *word, GError **error)
+{
+    g_ptr_array_add(startup.disk_images, g_strdup(word));
+    return true;
+}
+
+/* Everything from a command line that is well formed to a machine that is ready, or has nothing to run for. */
+static bool set_up(bool *run, GError **error)
+{
+    return wire_machine(run, error) && (!*run || daemonize_finish(error));
+}
+
+static int run_machine(void)
 {
     GError *error = NULL;
-    int status;
+    int status = EXIT_SUCCESS;
+    bool run = true;
 
-    error_set_program_name("godwit-system-riscv64");
-    startup_init();
-    if (!options_parse(argc, argv, NULL, &error)) {
-        return end_with_error(error);
-    }
-    if (startup.exit_with_parent) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-    }
-    if (!go_to_background(&error)) {
-        return end_with_error(error);
-    }
     bql_init();
     bql_lock();
     memory_init();
     cpus_init();
     main_loop_init();
-    if (!wire_machine(&error) || !write_pidfile(&error)) {
-        return end_with_error(error);
+    if (!set_up(&run, &error)) {
+        status = end_with_error(error);
+    } else if (run) {
+        status = main_loop();
     }
-    status = main_loop();
     end_machine();
     bql_unlock();
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    g_autofree char *answer = NULL;
+    GError *error = NULL;
+
+    error_set_program_name("godwit-system-riscv64");
+    startup_init();
+    if (!options_parse(argc, argv, take_disk_image, &error)) {
+        return end_with_error(error);
+    }
+    answer = options_take_answer();
+    if (answer) {
+        fputs(answer, stdout);
+        return EXIT_SUCCESS;
+    }
+    if (startup.exit_with_parent) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+    }
+    if (!daemonize_begin(&error) || !pidfile_create(&error)) {
+        return end_with_error(error);
+    }
+    return run_machine();
 }

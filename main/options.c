@@ -6,7 +6,6 @@
 #include "main/main.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/option.h"
@@ -24,6 +23,8 @@ void startup_init(void)
     startup.objects = g_ptr_array_new_with_free_func(g_free);
     startup.devices = g_ptr_array_new_with_free_func(g_free);
     startup.globals = g_ptr_array_new_with_free_func(g_free);
+    startup.disk_images = g_ptr_array_new_with_free_func(g_free);
+    startup.data_dirs = g_ptr_array_new_with_free_func(g_free);
     startup.config.numa = g_array_new(false, true, sizeof(NumaNode));
     startup.config.smp_cpus = 1;
     startup.config.max_cpus = 1;
@@ -61,7 +62,7 @@ static bool parse_machine(const char *value, GError **error)
     return true;
 }
 OPTION(machine, .name = "machine", .alias = "M", .arg = "[type=]NAME[,PROPERTY=VALUE...]", .section = "Machine",
-       .help = "board and its properties; 'help' lists the boards", .parse = parse_machine);
+       .help = "board and its properties; 'help' lists the boards", .parse = parse_machine, .answer = answer_machine);
 
 static bool parse_cpu(const char *value, GError **error)
 {
@@ -74,19 +75,40 @@ static bool parse_cpu(const char *value, GError **error)
     return true;
 }
 OPTION(cpu, .name = "cpu", .arg = "MODEL[,PROPERTY=VALUE...]", .section = "Machine",
-       .help = "model of the vCPUs; 'help' lists the models", .parse = parse_cpu);
+       .help = "model of the vCPUs; 'help' lists the models", .parse = parse_cpu, .answer = answer_cpu);
 
 static bool parse_accel(const char *value, GError **error)
 {
     return append(startup.accels, value);
 }
 OPTION(accel, .name = "accel", .arg = "NAME[,PROPERTY=VALUE...]", .section = "Machine",
-       .help = "how vCPUs run: tcg or qtest; given several times, the first usable one", .parse = parse_accel);
+       .help = "how vCPUs run: tcg or qtest; given several times, the first usable one", .parse = parse_accel,
+       .answer = answer_accel);
+
+enum { MAX_RAM_TIB = 64, MAX_RAM_SLOTS = 256 };
+
+static bool check_memory(GError **error)
+{
+    const MachineConfig *config = &startup.config;
+    uint64_t most = MAX(config->ram_size, config->max_ram_size);
+
+    if (most >> 40 > MAX_RAM_TIB || (most >> 40 == MAX_RAM_TIB && most & ((UINT64_C(1) << 40) - 1))) {
+        return fail(error, "a machine has at most %d TiB of RAM", MAX_RAM_TIB);
+    }
+    if (config->max_ram_size && config->max_ram_size < config->ram_size) {
+        return fail(error, "maxmem is less than the size");
+    }
+    return config->ram_slots <= MAX_RAM_SLOTS || fail(error, "a machine has at most %d memory slots", MAX_RAM_SLOTS);
+}
 
 /* Sizes of -m count in MiB when they have no suffix, unlike those of any other option. */
 static bool parse_memory(const char *value, GError **error)
 {
     g_autoptr(GPtrArray) pairs = options_split(value, "size", error);
+
+    if (pairs && !pairs->len) {
+        return fail(error, "the size is missing");
+    }
 
     for (guint i = 0; pairs && i < pairs->len; i++) {
         const KeyValue *kv = pairs->pdata[i];
@@ -95,7 +117,8 @@ static bool parse_memory(const char *value, GError **error)
         if (!kv->value) {
             return fail(error, "'%s' needs a value", kv->key);
         } else if (!strcmp(kv->key, "size")) {
-            ok = parse_size(kv->value, 20, &startup.config.ram_size, error);
+            ok = parse_size(kv->value, 20, &startup.config.ram_size, error) &&
+                 (startup.config.ram_size || fail(error, "a machine needs RAM"));
         } else if (!strcmp(kv->key, "maxmem")) {
             ok = parse_size(kv->value, 20, &startup.config.max_ram_size, error);
         } else if (!strcmp(kv->key, "slots")) {
@@ -107,7 +130,7 @@ static bool parse_memory(const char *value, GError **error)
             return false;
         }
     }
-    return pairs != NULL;
+    return pairs && check_memory(error);
 }
 OPTION(memory, .name = "m", .arg = "[size=]MEGS[,slots=N][,maxmem=SIZE]", .section = "Machine",
        .help = "RAM of the machine, and room to add more while it runs", .parse = parse_memory);
@@ -142,6 +165,9 @@ static bool parse_smp(const char *value, GError **error)
     }
     if (args.maxcpus < args.cpus) {
         return fail(error, "maxcpus=%u is less than cpus=%u", args.maxcpus, args.cpus);
+    }
+    if (args.maxcpus % product || (args.sockets && args.cores && args.threads && args.maxcpus != product)) {
+        return fail(error, "sockets, clusters, cores and threads make %" PRIu64 " CPUs, not %u", product, args.maxcpus);
     }
     startup.config.smp_cpus = args.cpus;
     startup.config.max_cpus = args.maxcpus;
@@ -241,6 +267,47 @@ static bool parse_dtb(const char *value, GError **error)
 OPTION(dtb, .name = "dtb", .arg = "FILE", .section = "Boot", .help = "device tree to use instead of the board's",
        .parse = parse_dtb);
 
+typedef struct BootArgs {
+    char *order, *once;
+    bool menu, strict;
+} BootArgs;
+static const Field boot_args[] = {
+    F_STRING(BootArgs, order, "order", .optional = true),
+    F_STRING(BootArgs, once, "once", .optional = true),
+    F_BOOL(BootArgs, menu, "menu", .optional = true),
+    F_BOOL(BootArgs, strict, "strict", .optional = true),
+    FIELD_END,
+};
+
+/* Well-formed requests are taken, since scripts for other boards make them; there is nobody to carry them out. */
+static bool parse_boot(const char *value, GError **error)
+{
+    BootArgs args = {0};
+    bool ok = fields_parse_options(boot_args, &args, value, "order", error);
+
+    if (ok && (args.order || args.once || args.menu)) {
+        warn_report("-boot %s: the board has no boot order or menu; firmware and kernel decide", value);
+    }
+    fields_clear(boot_args, &args);
+    return ok;
+}
+OPTION(boot, .name = "boot", .arg = "[order=]ORDER[,menu=off][,strict=on|off]", .section = "Boot",
+       .help = "accepted for compatibility: firmware and kernel decide", .parse = parse_boot);
+
+static bool parse_data_dir(const char *value, GError **error)
+{
+    return g_file_test(value, G_FILE_TEST_IS_DIR) ? append(startup.data_dirs, value)
+                                                  : fail(error, "'%s' is not a folder", value);
+}
+OPTION(data_dir, .name = "L", .arg = "FOLDER", .section = "Boot", .help = "another place to look for firmware",
+       .parse = parse_data_dir);
+
+static bool parse_smbios(const char *value, GError **error)
+{
+    return fail(error, "there are no SMBIOS tables on this machine; the guest gets a device tree");
+}
+OPTION(smbios, .name = "smbios", .arg = "...", .section = "Boot", .help = "not supported", .parse = parse_smbios);
+
 /* --- devices and objects --- */
 
 static bool parse_device(const char *value, GError **error)
@@ -248,14 +315,16 @@ static bool parse_device(const char *value, GError **error)
     return append(startup.devices, value);
 }
 OPTION(device, .name = "device", .arg = "TYPE[,PROPERTY=VALUE...]", .section = "Devices",
-       .help = "adds a device; 'help' lists the types, 'TYPE,help' its properties", .parse = parse_device);
+       .help = "adds a device; 'help' lists the types, 'TYPE,help' its properties", .parse = parse_device,
+       .answer = answer_device);
 
 static bool parse_object(const char *value, GError **error)
 {
     return append(startup.objects, value);
 }
 OPTION(object, .name = "object", .arg = "TYPE,id=ID[,PROPERTY=VALUE...]", .section = "Devices",
-       .help = "adds a memory back end or another object", .parse = parse_object);
+       .help = "adds a memory back end or another object; 'help' lists the types", .parse = parse_object,
+       .answer = answer_object);
 
 static bool parse_global(const char *value, GError **error)
 {
@@ -268,6 +337,13 @@ static bool parse_nothing(const char *value, GError **error)
 {
     return true;
 }
+static bool parse_keyboard(const char *value, GError **error)
+{
+    return *value || fail(error, "the name of a layout is missing");
+}
+OPTION(keyboard, .name = "k", .arg = "LAYOUT", .section = "Devices",
+       .help = "accepted for compatibility: there is no keyboard", .parse = parse_keyboard);
+
 OPTION(nodefaults, .name = "nodefaults", .section = "Devices", .help = "no default devices", .parse = parse_nothing);
 OPTION(no_user_config, .name = "no-user-config", .section = "Devices",
        .help = "accepted: there are no configuration files", .parse = parse_nothing);
@@ -278,7 +354,6 @@ static bool parse_none_only(const char *value, GError **error)
            fail(error, "'%s' is not there; only 'none'", value);
 }
 OPTION(vga, .name = "vga", .arg = "none", .section = "Devices", .help = "graphics card", .parse = parse_none_only);
-OPTION(audio, .name = "audio", .arg = "none", .section = "Devices", .help = "sound", .parse = parse_none_only);
 OPTION(audiodev, .name = "audiodev", .arg = "none", .section = "Devices", .help = "sound", .parse = parse_none_only);
 
 /* --- the process --- */
@@ -309,7 +384,7 @@ OPTION(no_shutdown, .name = "no-shutdown", .section = "Process", .help = "stops 
 
 static bool parse_pidfile(const char *value, GError **error)
 {
-    return replace(&startup.pidfile, value);
+    return *value ? replace(&startup.pidfile, value) : fail(error, "the name of a file is missing");
 }
 OPTION(pidfile, .name = "pidfile", .arg = "FILE", .section = "Process", .help = "writes the process id there",
        .parse = parse_pidfile);
@@ -377,18 +452,16 @@ static bool parse_rtc(const char *value, GError **error)
 OPTION(rtc, .name = "rtc", .arg = "base=utc", .section = "Machine", .help = "where the guest's clock starts",
        .parse = parse_rtc);
 
-static bool print_version(const char *value, GError **error)
+static char *answer_version(const char *value)
 {
-    printf("Godwit emulator version %s\n", GODWIT_VERSION);
-    exit(0);
+    return g_strdup("Godwit emulator version " GODWIT_VERSION "\n");
 }
-OPTION(version, .name = "version", .section = "Process", .help = "prints the version", .parse = print_version);
+OPTION(version, .name = "version", .section = "Process", .help = "prints the version", .answer = answer_version);
 
-static bool print_help(const char *value, GError **error)
+static char *answer_help(const char *value)
 {
     g_autofree char *text = options_help();
 
-    printf("usage: godwit-system-riscv64 [OPTION...] [DISK-IMAGE]\n\n%s", text);
-    exit(0);
+    return g_strconcat("usage: godwit-system-riscv64 [OPTION...] [DISK-IMAGE...]\n\n", text, NULL);
 }
-OPTION(help, .name = "help", .alias = "h", .section = "Process", .help = "prints this text", .parse = print_help);
+OPTION(help, .name = "help", .alias = "h", .section = "Process", .help = "prints this text", .answer = answer_help);

@@ -231,8 +231,8 @@ static void reset(Migration *m, Channel *channel)
     memset(&m->ram, 0, sizeof(m->ram));
     memset(&m->stats, 0, sizeof(m->stats));
     memset(&m->parts, 0, sizeof(m->parts));
-    m->busy_seconds = m->bandwidth = 0;
-    m->busy_bytes = m->throttle_sent = m->throttle_dirtied = 0;
+    m->busy_seconds = m->busy_bytes = m->bandwidth = 0;
+    m->throttle_sent = m->throttle_dirtied = 0;
     m->next_send_ns = m->throttle_checked_ns = 0;
     m->throttle_high = 0;
     m->setup_ns = m->end_ns = m->downtime_ns = m->expected_downtime_ns = 0;

@@ -16,11 +16,16 @@
 #include "system/cpu.h"
 #include "util/bswap.h"
 #include "util/error.h"
+#include "util/trace.h"
 
 #define SLICE_NS          (INT64_C(50) * 1000 * 1000)
-#define BANDWIDTH_SECONDS 0.1
+#define BANDWIDTH_SECONDS 1.0
+#define BANDWIDTH_SAMPLE  0.05
+#define BANDWIDTH_FIRST_NS (INT64_C(50) * 1000 * 1000)
 #define MID_PASS_SYNC_NS  (INT64_C(1) * 1000 * 1000 * 1000)
 #define THROTTLE_CHECK_NS (INT64_C(1) * 1000 * 1000 * 1000)
+
+TRACE_EVENT(migration_bandwidth, "%.1f MB/s over %.3f s");
 
 typedef enum SwitchResult { SWITCH_DONE, SWITCH_AGAIN, SWITCH_FAILED } SwitchResult;
 
@@ -123,18 +128,20 @@ static void check_convergence(Migration *m)
 
 /* --- passes --- */
 
+/* What a second moves; 0 while too little was sent to tell (the first bytes only fill the peer's buffer). */
 static double bandwidth_now(Migration *m)
 {
-    uint64_t given = m->options.parameters.avail_switchover_bandwidth;
+    uint64_t given = m->options.parameters.avail_switchover_bandwidth, limit = atomic_read(&m->max_bandwidth);
+    int64_t elapsed = migration_now_ns() - m->start_ns - m->setup_ns;
     double bandwidth = m->bandwidth;
 
     if (given) {
         return (double)given;
     }
-    if (bandwidth == 0 && m->busy_seconds > 0) {
-        bandwidth = (double)m->busy_bytes / m->busy_seconds;
+    if (bandwidth == 0 && m->setup_ns && elapsed >= BANDWIDTH_FIRST_NS) {
+        bandwidth = (double)m->stats.transferred / (double)elapsed * 1e9; /* too low rather than too high */
     }
-    return bandwidth;
+    return limit ? MIN(bandwidth, (double)limit) : bandwidth;
 }
 
 /* How long the machine would stand still if it were stopped now. */
@@ -176,16 +183,26 @@ static bool new_pass(Migration *m, GError **error)
     return true;
 }
 
-static void measure_bandwidth(Migration *m, int64_t since_ns, uint64_t bytes)
+/*
+ * Bytes and time of the last second or so; older ones fade.  A single slice may be several times faster than the next,
+ * and the decision to stop must not pick the lucky one.  Slices of mostly zero pages say how fast memory is read, not
+ * how fast data travels.
+ */
+static void measure_bandwidth(Migration *m, int64_t since_ns, uint64_t bytes, uint64_t zero_pages)
 {
-    m->busy_seconds += (double)(migration_now_ns() - since_ns) / 1e9;
-    m->busy_bytes += bytes;
-    if (m->busy_seconds >= BANDWIDTH_SECONDS) {
+    double seconds = (double)(migration_now_ns() - since_ns) / 1e9;
+    double keep = MAX(0.0, 1.0 - seconds / BANDWIDTH_SECONDS);
+
+    if (zero_pages * TARGET_PAGE_SIZE > bytes || !bytes) {
+        return;
+    }
+    m->busy_seconds = m->busy_seconds * keep + seconds;
+    m->busy_bytes = m->busy_bytes * keep + (double)bytes;
+    if (m->busy_seconds >= BANDWIDTH_SAMPLE) {
         lock_acquire(&m->lock);
-        m->bandwidth = (double)m->busy_bytes / m->busy_seconds;
+        m->bandwidth = m->busy_bytes / m->busy_seconds;
         lock_release(&m->lock);
-        m->busy_seconds = 0;
-        m->busy_bytes = 0;
+        trace(migration_bandwidth, m->bandwidth / 1e6, m->busy_seconds);
     }
 }
 
@@ -220,7 +237,7 @@ static bool may_send(Migration *m)
 static void send_slice(Migration *m)
 {
     int64_t start = migration_now_ns();
-    uint64_t before = m->stats.transferred, seen = before;
+    uint64_t before = m->stats.transferred, seen = before, zero_pages = m->stats.duplicate;
 
     wait_for_turn(m);
     if (may_send(m)) {
@@ -232,7 +249,7 @@ static void send_slice(Migration *m)
         ram_part_end(&m->ram);
         writer_flush(m->writer);
     }
-    measure_bandwidth(m, start, m->stats.transferred - before);
+    measure_bandwidth(m, start, m->stats.transferred - before, m->stats.duplicate - zero_pages);
 }
 
 static bool mid_pass_sync_due(Migration *m)

@@ -29,8 +29,7 @@ typedef struct Migration {
     RamState ram;
     RunState old_state;
     bool stopped;        /* by us: old_state is to be restored on failure */
-    double busy_seconds; /* of the bandwidth measurement under way */
-    uint64_t busy_bytes;
+    double busy_seconds, busy_bytes; /* of the bandwidth measurement, fading */
     int64_t next_send_ns; /* max-bandwidth: not before this */
     int64_t throttle_checked_ns;
     uint64_t throttle_sent, throttle_dirtied;

@@ -12,7 +12,13 @@ typedef struct Level {
     GString *fields;
     GString *subsections;
     uint64_t size;
-    char *head; /* struct: its own entry up to "struct" */
+    char *head; /* struct: its name; subsection: its entry up to "fields" */
+    char *tail; /* struct: its entry from "type" up to "fields" */
+    int index;  /* struct: in its array, -1: no array */
+    /* the struct that was listed last: the next element of its array is merged with it when it looks the same */
+    char *last_name, *last_text;
+    size_t last_at;
+    int last_count;
 } Level;
 
 typedef struct Describe {
@@ -29,7 +35,7 @@ static Level *top(StateIO *io)
 
 static void push(StateIO *io, char *head)
 {
-    Level level = {g_string_new(NULL), g_string_new(NULL), 0, head};
+    Level level = {.fields = g_string_new(NULL), .subsections = g_string_new(NULL), .head = head};
 
     g_array_append_val(container_of(io, Describe, io)->levels, level);
 }
@@ -48,6 +54,9 @@ static void free_level(Level *level)
     g_string_free(level->fields, TRUE);
     g_string_free(level->subsections, TRUE);
     g_free(level->head);
+    g_free(level->tail);
+    g_free(level->last_name);
+    g_free(level->last_text);
 }
 
 static void comma(GString *list)
@@ -82,6 +91,14 @@ static const uint8_t type_sizes[] = {
     [STATE_TYPE_TIMER] = 8, [STATE_TYPE_BUFFER] = 1, [STATE_TYPE_UNUSED] = 1,
 };
 
+/* State functions name fields as they reach them ("s->divider"); a reader of the description sees the member. */
+static const char *member_name(const char *name)
+{
+    const char *arrow = g_strrstr(name, "->");
+
+    return arrow ? arrow + 2 : name;
+}
+
 static bool describe_field(StateIO *io, const char *name, StateFieldType type, void *data, size_t n, size_t stride)
 {
     Level *level = top(io);
@@ -89,7 +106,7 @@ static bool describe_field(StateIO *io, const char *name, StateFieldType type, v
 
     comma(level->fields);
     g_string_append(level->fields, "{\"name\": ");
-    append_quoted(level->fields, name);
+    append_quoted(level->fields, member_name(name));
     if (n > 1 && !one_piece) {
         g_string_append_printf(level->fields, ", \"array_len\": %zu", n);
     }
@@ -137,28 +154,50 @@ static void describe_subsection_end(StateIO *io)
 
 static void describe_struct_begin(StateIO *io, const char *name, const char *struct_name, int version, int index)
 {
-    GString *head = g_string_new("{\"name\": ");
+    GString *tail = g_string_new(", \"type\": \"struct\", \"struct\": {\"vmsd_name\": ");
 
-    append_quoted(head, name);
-    if (index >= 0) {
-        g_string_append_printf(head, ", \"index\": %d", index);
+    append_quoted(tail, struct_name);
+    g_string_append_printf(tail, ", \"version\": %d", version);
+    push(io, g_strdup(name));
+    top(io)->tail = g_string_free(tail, FALSE);
+    top(io)->index = index;
+}
+
+/* Elements of an array that look the same become one entry with a count. */
+static void list_struct(Level *level, const char *name, int index, char *text)
+{
+    bool same = index > 0 && index == level->last_count && !strcmp(name, level->last_name) &&
+                !strcmp(text, level->last_text);
+
+    if (same) {
+        g_string_truncate(level->fields, level->last_at);
     }
-    g_string_append(head, ", \"type\": \"struct\", \"struct\": {\"vmsd_name\": ");
-    append_quoted(head, struct_name);
-    g_string_append_printf(head, ", \"version\": %d", version);
-    push(io, g_string_free(head, FALSE));
+    level->last_count = same ? index + 1 : index == 0 ? 1 : -1;
+    level->last_at = level->fields->len;
+    comma(level->fields);
+    g_string_append(level->fields, "{\"name\": ");
+    append_quoted(level->fields, name);
+    if (same) {
+        g_string_append_printf(level->fields, ", \"array_len\": %d", level->last_count);
+    } else if (index >= 0) {
+        g_string_append_printf(level->fields, ", \"index\": %d", index);
+    }
+    g_string_append(level->fields, text);
+    g_free(level->last_name);
+    g_free(level->last_text);
+    level->last_name = g_strdup(name);
+    level->last_text = text;
 }
 
 static void describe_struct_end(StateIO *io)
 {
     Level done = pop(io);
-    Level *level = top(io);
+    GString *text = g_string_new(done.tail);
 
-    comma(level->fields);
-    g_string_append(level->fields, done.head);
-    append_body(level->fields, &done);
-    g_string_append_printf(level->fields, "}, \"size\": %" PRIu64 "}", done.size);
-    level->size += done.size;
+    append_body(text, &done);
+    g_string_append_printf(text, "}, \"size\": %" PRIu64 "}", done.size);
+    list_struct(top(io), done.head, done.index, g_string_free(text, FALSE));
+    top(io)->size += done.size;
     free_level(&done);
 }
 

@@ -80,12 +80,18 @@ static bool parse_unary(Expression *e, int64_t *value)
     return true;
 }
 
+/* In "pmemsave 0 4096 /tmp/x" a path begins: a division is written "4096/2" or "4096 / 2". */
+static bool begins_a_path(const Expression *e, const char *p)
+{
+    return *p == '/' && p > e->at && p[1] && !g_ascii_isspace(p[1]);
+}
+
 /* The operator of @set that comes next, or 0. */
 static char next_operator(Expression *e, const char *set)
 {
     const char *p = skip_spaces(e->at);
 
-    if (!*p || !strchr(set, *p)) {
+    if (!*p || !strchr(set, *p) || begins_a_path(e, p)) {
         return 0;
     }
     e->at = p + 1;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "api/command.h"
+#include "api/json-write.h"
 #include "monitor/json-framer.h"
 #include "monitor/monitor-internal.h"
 #include "util/error.h"
@@ -56,16 +57,20 @@ static void request_free(Request *request)
 
 /* --- output --- */
 
-static void put_json(QmpSession *session, unsigned connection, JsonObject *object)
+/* @table describes the member @payload of @object; both may be NULL. */
+static void put_json(QmpSession *session, unsigned connection, JsonObject *object, const char *payload,
+                     const Field *table)
 {
+    const Field rows[] = {{.name = payload, .kind = FIELD_OBJECT, .fields = table}, FIELD_END};
     g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+    g_autoptr(GString) text = g_string_new(NULL);
 
     json_node_set_object(node, object);
-    g_autofree char *text = json_to_string(node, session->pretty);
+    json_write(text, node, rows, session->pretty);
     lock_acquire(&session->lock);
     bool put = session->open && session->connection == connection;
     if (put) {
-        g_string_append_printf(session->output, "%s\r\n", text);
+        g_string_append_printf(session->output, "%s\r\n", text->str);
     }
     lock_release(&session->lock);
     if (put) {
@@ -110,10 +115,11 @@ static void greet(QmpSession *session, unsigned connection)
     json_object_set_member(qmp, "version", version_node());
     json_object_set_array_member(qmp, "capabilities", capabilities);
     json_object_set_object_member(greeting, "QMP", qmp);
-    put_json(session, connection, greeting);
+    put_json(session, connection, greeting, NULL, NULL);
 }
 
-static void put_reply(QmpSession *session, const Request *request, JsonNode *result, const GError *error)
+static void put_reply(QmpSession *session, const Request *request, JsonNode *result, const Field *table,
+                      const GError *error)
 {
     g_autoptr(JsonObject) reply = json_object_new();
     JsonNode *id = NULL;
@@ -132,7 +138,7 @@ static void put_reply(QmpSession *session, const Request *request, JsonNode *res
     if (id) {
         json_object_set_member(reply, "id", json_node_copy(id));
     }
-    put_json(session, request->connection, reply);
+    put_json(session, request->connection, reply, "return", table);
 }
 
 /* The event sink: any thread, any locks held. */
@@ -156,7 +162,7 @@ static void put_event(const Event *event, JsonObject *data, gint64 realtime_us, 
     if (event->fields) {
         json_object_set_object_member(object, "data", json_object_ref(data));
     }
-    put_json(session, connection, object);
+    put_json(session, connection, object, "data", event->fields);
 }
 
 /* --- running --- */
@@ -276,7 +282,8 @@ static JsonNode *run_command(QmpSession *session, const Command *command, JsonOb
     return result;
 }
 
-static JsonNode *run_checked(QmpSession *session, JsonNode *node, GError **error)
+/* @table: set to what describes the result. */
+static JsonNode *run_checked(QmpSession *session, JsonNode *node, const Field **table, GError **error)
 {
     bool negotiated, oob_enabled;
 
@@ -294,15 +301,17 @@ static JsonNode *run_checked(QmpSession *session, JsonNode *node, GError **error
     if (oob && !command->oob) {
         return fail_null(error, "command '%s' does not support out-of-band execution", name);
     }
+    *table = command->reply;
     return run_command(session, command, object, error);
 }
 
 static void answer(QmpSession *session, Request *request)
 {
     g_autoptr(GError) error = NULL;
-    JsonNode *result = request->node ? run_checked(session, request->node, &error) : NULL;
+    const Field *table = NULL;
+    JsonNode *result = request->node ? run_checked(session, request->node, &table, &error) : NULL;
 
-    put_reply(session, request, result, request->node ? error : request->error);
+    put_reply(session, request, result, table, request->node ? error : request->error);
     request_free(request);
 }
 

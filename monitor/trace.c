@@ -56,8 +56,25 @@ static bool parse_trace(const char *value, GError **error)
     return ok;
 }
 
+static void append_name(const char *name, const char *format, bool enabled, void *opaque)
+{
+    g_string_append_printf(opaque, "%s\n", name);
+}
+
+static char *answer_trace(const char *value)
+{
+    GString *out;
+
+    if (!option_is_question(value, NULL)) {
+        return NULL;
+    }
+    out = g_string_new(NULL);
+    trace_list(append_name, out);
+    return g_string_free(out, FALSE);
+}
+
 OPTION(trace, .name = "trace", .arg = "[enable=]PATTERN[,events=FILE][,file=FILE]", .section = "Debugging",
-       .help = "report trace events ('info trace-events' lists them)", .parse = parse_trace);
+       .help = "report trace events ('help' lists them)", .parse = parse_trace, .answer = answer_trace);
 
 /* --- commands --- */
 

@@ -66,7 +66,7 @@ def check_include(name, path, root, layers):
         return None
     if not public:
         # a unit test may look inside the module it tests
-        inside = path.relative_to(root).parts[:2] in (('tests', 'unit'), ('tests', 'fuzz'), ('tests', 'bench'))
+        inside = path.relative_to(root).parts[:2] in (('tests', 'unit'), ('tests', 'storm'), ('tests', 'fuzz'), ('tests', 'bench'))
         return None if inside else f'"{name}" is private to {other}'
     if other not in layers[module]:
         return f'{module} may not include {other} ("{name}")'

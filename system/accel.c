@@ -25,12 +25,30 @@ void accels_foreach(void (*fn)(const AccelOps *accel, void *opaque), void *opaqu
     }
 }
 
+static const char *nth_accel_name(unsigned i, void *opaque)
+{
+    LINKER_SET_FOREACH (accels, AccelOps, accel) {
+        if (i-- == 0) {
+            return accel->name;
+        }
+    }
+    return NULL;
+}
+
+static bool no_such_accel(const char *name, GError **error)
+{
+    const char *near = did_you_mean(name, nth_accel_name, NULL);
+
+    return near ? fail(error, "there is no accelerator '%s'; did you mean '%s'?", name, near)
+                : fail(error, "there is no accelerator '%s'", name);
+}
+
 bool accel_select(const char *name, const char *options, GError **error)
 {
     const AccelOps *accel = accel_find(name);
 
     if (!accel) {
-        return fail(error, "there is no accelerator '%s'", name);
+        return no_such_accel(name, error);
     }
     if (accel->properties) {
         fields_init(accel->properties, accel->config);

@@ -143,16 +143,33 @@ typedef struct GlobalDefault {
 
 static GArray *global_defaults; /* of GlobalDefault, in order of the command line */
 
+/* Tries the value on an instance that nobody sees. */
+static bool check_global(const DeviceType *type, const char *property, const char *value, GError **error)
+{
+    void *scratch;
+    bool ok;
+
+    if (!type->properties || !field_find(type->properties, property)) {
+        return fail(error, "device '%s' has no property '%s'", type->name, property);
+    }
+    scratch = g_malloc0(MAX(type->instance_size, sizeof(Device)));
+    fields_init(type->properties, scratch);
+    ok = field_set_string(type->properties, scratch, property, value, error);
+    fields_clear(type->properties, scratch);
+    g_free(scratch);
+    return ok;
+}
+
 bool device_global_add(const char *type_name, const char *property, const char *value, GError **error)
 {
     const DeviceType *type = device_type_find(type_name);
     GlobalDefault added = {g_strdup(type ? type->name : type_name), g_strdup(property), g_strdup(value)};
 
-    if (type && (!type->properties || !field_find(type->properties, property))) {
+    if (type && !check_global(type, property, value, error)) {
         g_free(added.type);
         g_free(added.property);
         g_free(added.value);
-        return fail(error, "device '%s' has no property '%s'", type_name, property);
+        return false;
     }
     if (!global_defaults) {
         global_defaults = g_array_new(false, false, sizeof(added));

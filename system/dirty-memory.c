@@ -247,6 +247,28 @@ void physical_memory_invalidate_and_set_dirty(MemoryRegion *mr, hwaddr addr, uin
     ram_block_written(mr->ram_block, addr, length);
 }
 
+void dirty_memory_forget_code(ram_addr_t start, uint64_t length)
+{
+    RCU_READ_LOCK_GUARD();
+    DirtySpan span;
+
+    if (!dirty_listener || !(atomic_read(&global_log_mask) & (1 << DIRTY_MEMORY_CODE))) {
+        return;
+    }
+    FOREACH_DIRTY_SPAN (span, start, length, DIRTY_MEMORY_CODE) {
+        ram_addr_t span_start = (page_ - span.n) << TARGET_PAGE_BITS;
+        uint64_t end = span.bit + span.n, from = find_next_zero_bit(span.map, end, span.bit);
+
+        while (from < end) {
+            uint64_t to = find_next_bit(span.map, end, from);
+
+            dirty_listener->invalidate_code(span_start + ((from - span.bit) << TARGET_PAGE_BITS),
+                                            (to - from) << TARGET_PAGE_BITS);
+            from = find_next_zero_bit(span.map, end, to);
+        }
+    }
+}
+
 /* --- taking --- */
 
 static void rearm(ram_addr_t start, uint64_t length)
@@ -254,6 +276,22 @@ static void rearm(ram_addr_t start, uint64_t length)
     if (dirty_listener) {
         counter_inc(dirty_rearms);
         dirty_listener->rearm(start, length);
+    }
+}
+
+static DirtyFault fault; /* set by tests before they start threads */
+
+void dirty_memory_set_fault(DirtyFault new_fault)
+{
+    fault = new_fault;
+}
+
+static void rearm_wrongly(RAMBlock *block, ram_addr_t start, uint64_t length, uint64_t gained)
+{
+    if (fault == DIRTY_FAULT_REARM_OFFSET) {
+        rearm(start - block->offset, length);
+    } else if (fault == DIRTY_FAULT_NO_QUIESCE || (fault == DIRTY_FAULT_REARM_CONDITIONAL && gained)) {
+        rearm(start, length);
     }
 }
 
@@ -282,7 +320,9 @@ static uint64_t take(RAMBlock *block, ram_addr_t start, uint64_t length, unsigne
 
     rcu_read_lock();
     gained = take_bits_rcu(start, length, client, dest, dest_bit, &any);
-    if (any) {
+    if (unlikely(fault)) {
+        rearm_wrongly(block, start, length, gained);
+    } else if (any) {
         rearm(start, length);
     }
     rcu_read_unlock();
@@ -356,7 +396,7 @@ void physical_memory_clear_dirty(ram_addr_t start, uint64_t length, unsigned cli
 
 void physical_memory_quiesce(void)
 {
-    if (dirty_listener) {
+    if (dirty_listener && likely(fault != DIRTY_FAULT_NO_QUIESCE)) {
         dirty_listener->quiesce();
     }
 }

@@ -10,7 +10,8 @@ static GuestTimeNotifier *notifiers; /* big lock */
 
 uint64_t guest_time_get(void)
 {
-    return (uint64_t)clock_get_ns(CLOCK_TYPE_VIRTUAL) / GUEST_TIME_TICK_NS + (uint64_t)atomic_read(&delta_ticks);
+    return (uint64_t)clock_get_ns(CLOCK_TYPE_VIRTUAL) / GUEST_TIME_TICK_NS +
+           (uint64_t)atomic_read(&delta_ticks);
 }
 
 int64_t guest_time_get_delta(void)

@@ -64,6 +64,21 @@ void dirty_memory_set_migration_log(bool on);
 void dirty_memory_set_vga_log(RAMBlock *block, bool on);
 /* What physical_memory_invalidate_and_set_dirty() does, for a place in a block. */
 void ram_block_written(RAMBlock *block, uint64_t offset, uint64_t length);
+/* Translated code of a range goes before the range gets another meaning. */
+void dirty_memory_forget_code(ram_addr_t start, uint64_t length);
+
+/*
+ * Bugs for tests of the tests: a storm that does not notice them within seconds proves nothing.  Nothing a user can
+ * reach sets one.
+ */
+typedef enum DirtyFault {
+    DIRTY_FAULT_NONE,
+    DIRTY_FAULT_REARM_OFFSET,      /* re-arms at the offset in the block, not at the ram_addr_t */
+    DIRTY_FAULT_REARM_CONDITIONAL, /* re-arms only when the destination gained a page */
+    DIRTY_FAULT_NO_REARM,
+    DIRTY_FAULT_NO_QUIESCE,
+} DirtyFault;
+void dirty_memory_set_fault(DirtyFault fault);
 
 /* --- ramblock.c --- */
 

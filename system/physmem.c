@@ -138,6 +138,8 @@ void ram_list_remove(RAMBlock *block)
     if (*link) {
         rcu_assign_pointer(*link, block->next);
         list_changed();
+        /* the next block at this place must not run the code of this one */
+        dirty_memory_forget_code(block->offset, block->max_length);
         trace(ram_block_remove, block->idstr);
     }
 }
@@ -212,7 +214,9 @@ bool ram_block_resize(RAMBlock *block, uint64_t new_length, GError **error)
     }
     atomic_set(&block->used_length, length);
     list_changed();
-    dirty_memory_reset_range(block->offset, length);
+    /* not for the translator: what was translated is still there */
+    physical_memory_set_dirty_range(block->offset, length,
+                                    ram_block_log_mask(block) & ~(1 << DIRTY_MEMORY_CODE));
     if (block->mr) {
         memory_region_ram_resized(block->mr);
     }

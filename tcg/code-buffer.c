@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory for translated code: one memfd mapped twice.  All buffers of the process lie within reach of a 32-bit
- * displacement of each other, so that code may jump to thunks and to blocks of other buffers directly.
+ * Memory for translated code: one memfd mapped twice.  All buffers of the process lie within reach of a
+ * 32-bit displacement of each other, so that code may jump to thunks and to blocks of other buffers directly.
  */
 #include "tcg/tcg-internal.h"
 #include "util/atomic.h"
@@ -11,7 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define REACH ((uint64_t)1 << 30) /* half of what rel32 can do: any two buffers within REACH of the anchor */
+#define REACH ((uint64_t)1 << 30) /* half of what rel32 can do: any two buffers within REACH of the anchor   \
+                                   */
 
 /* Where the first buffer was mapped; set once. */
 static uintptr_t anchor;
@@ -30,7 +31,8 @@ static void *map_near(size_t size, int fd, uintptr_t from)
     for (uint64_t distance = 0; distance < REACH; distance += step) {
         for (int side = -1; side <= 1; side += 2) {
             uintptr_t hint = side < 0 ? from - distance - size : from + distance;
-            void *p = mmap((void *)(hint & ~(uintptr_t)0xffff), size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+            void *p =
+                mmap((void *)(hint & ~(uintptr_t)0xffff), size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
 
             if (p != MAP_FAILED && within_reach(p, size, from)) {
                 return p;

@@ -2,8 +2,8 @@
 /*
  * The guest's floating point flags and rounding mode, wherever they live.
  *
- * env->fflags holds flags that C code raised; inline code raises sticky bits of MXCSR, which is in the register while
- * env->in_code is IN_CODE and in env->host_fp otherwise.  The guest's flags are the union.
+ * env->fflags holds flags that C code raised; inline code raises sticky bits of MXCSR, which is in the
+ * register while env->in_code is IN_CODE and in env->host_fp otherwise.  The guest's flags are the union.
  */
 #include "tcg/tcg-internal.h"
 

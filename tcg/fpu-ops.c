@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every floating point op as a C function over util/softfloat: the interpreter's arithmetic, and what inline code
- * falls back to.  Handles NaN boxing; integers only, so the host's floating point state is not touched.
+ * Every floating point op as a C function over util/softfloat: the interpreter's arithmetic, and what inline
+ * code falls back to.  Handles NaN boxing; integers only, so the host's floating point state is not touched.
  */
 #include "tcg/tcg-internal.h"
 #include "util/softfloat.h"
@@ -111,7 +111,10 @@ FP_OP(f16, from_f64, box_f16(f64_to_f16(a, st)))
 FP_OP(f16, from_f32, box_f16(f32_to_f16(unbox_f32(a), st)))
 FP_OP(f64, nan, FLOAT_NAN_F64)
 
-#define ALL_TYPES(name) {f64_op_##name, f32_op_##name, f16_op_##name}
+#define ALL_TYPES(name)                                                                                      \
+    {                                                                                                        \
+        f64_op_##name, f32_op_##name, f16_op_##name                                                          \
+    }
 
 /* Indexed by type - IR_F64. */
 static const FpFunction functions[IR_NUM_OPS][3] = {

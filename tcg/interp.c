@@ -2,8 +2,8 @@
 /*
  * The reference back end: walks the IR in C.  Portable, and the oracle for the others.
  *
- * A "compiled" block is a copy of the IR list in the code buffer; "host addresses" point at such copies, or at one of
- * a few marker objects which mean "leave to the loop".
+ * A "compiled" block is a copy of the IR list in the code buffer; "host addresses" point at such copies, or
+ * at one of a few marker objects which mean "leave to the loop".
  */
 #include "tcg/tcg-internal.h"
 #include "util/atomic.h"
@@ -129,7 +129,8 @@ static void *tlb_hit(const TLBEntry *tlb, uint64_t addr, unsigned mem)
     const TLBEntry *e = &tlb[tlb_index(addr)];
     uint64_t size = 1u << (mem & IR_MEM_SIZE);
 
-    if ((addr ^ atomic_read(&e->tag)) > TCG_PAGE_SIZE - size || ((mem & IR_MEM_ALIGN) && (addr & (size - 1)))) {
+    if ((addr ^ atomic_read(&e->tag)) > TCG_PAGE_SIZE - size ||
+        ((mem & IR_MEM_ALIGN) && (addr & (size - 1)))) {
         return NULL;
     }
     return (void *)(uintptr_t)(addr + e->addend);
@@ -288,8 +289,8 @@ static const IROp *do_flow(Interp *in, const IROp *op)
     case IR_JMP_IND:
         return far_jump(in, (get(in, op->a) + op->imm) & ~1ULL);
     case IR_CALL_JUMP:
-        return enter_host(in, ((IRJumpHelper)(uintptr_t)op->imm)(env, get(in, op->a), get(in, op->b),
-                                                                 get(in, op->c)));
+        return enter_host(
+            in, ((IRJumpHelper)(uintptr_t)op->imm)(env, get(in, op->a), get(in, op->b), get(in, op->c)));
     default:
         env->pc = env->page_base + op->imm;
         in->result = op->aux;

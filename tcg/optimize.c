@@ -2,10 +2,10 @@
 /*
  * Two linear passes over a block.
  *
- * Forward: constants and copies travel to their uses, ops on constants fold, sign extensions of values that are known
- * to be extended become copies.  Backward: writes that nobody can see go away, and 32-bit ops whose upper half nobody
- * looks at lose their sign extension.  Everybody looks at every var where an op may fault, call or leave: between two
- * such ops vars are as free as temps.
+ * Forward: constants and copies travel to their uses, ops on constants fold, sign extensions of values that
+ * are known to be extended become copies.  Backward: writes that nobody can see go away, and 32-bit ops whose
+ * upper half nobody looks at lose their sign extension.  Everybody looks at every var where an op may fault,
+ * call or leave: between two such ops vars are as free as temps.
  */
 #include "tcg/tcg-internal.h"
 
@@ -20,6 +20,11 @@ typedef struct Fact {
     IRRef copy; /* same value as this ref while that has copy_version; IR_NONE */
     uint32_t copy_version;
     uint64_t value;
+    /* computed by shift (IR_SHL or IR_SHR, 0: no) of shift_source, while that has shift_version, by
+     * shift_count */
+    uint8_t shift, shift_type, shift_count;
+    IRRef shift_source;
+    uint32_t shift_version;
 } Fact;
 
 typedef struct Facts {
@@ -34,6 +39,7 @@ static void forget(Facts *f, unsigned r)
     fact->constant = false;
     fact->sext32 = false;
     fact->copy = IR_NONE;
+    fact->shift = 0;
 }
 
 static void forget_vars(Facts *f)
@@ -229,6 +235,61 @@ static bool result_is_sext32(const Facts *f, const IROp *op)
     }
 }
 
+static const Fact *shift_fact(const Facts *f, IRRef r)
+{
+    const Fact *fact = ir_is_ref(r) && r != IR_ZERO ? &f->ref[r] : NULL;
+
+    return fact && fact->shift && f->ref[fact->shift_source].version == fact->shift_version ? fact : NULL;
+}
+
+/* (x << n) | (x >> width - n) is a rotation. */
+static void simplify_rotation(const Facts *f, IROp *op)
+{
+    const Fact *a = shift_fact(f, op->a), *b = shift_fact(f, op->b);
+    unsigned width;
+
+    if (!a || !b || a->shift == b->shift || a->shift_type != b->shift_type ||
+        a->shift_source != b->shift_source) {
+        return;
+    }
+    width = a->shift_type == IR_I32 ? 32 : 64;
+    /* Both halves of a 32-bit shift are sign-extended: so is what | gives. */
+    if (a->shift_count + b->shift_count != width || (op->type == IR_I32 && width == 64)) {
+        return;
+    }
+    op->opc = IR_ROTL;
+    op->type = a->shift_type;
+    op->imm = a->shift == IR_SHL ? a->shift_count : b->shift_count;
+    op->a = a->shift_source;
+    op->b = IR_IMM;
+}
+
+/* x << n >> n and its like take the low bits. */
+static void simplify_extract(const Facts *f, IROp *op)
+{
+    const Fact *a = shift_fact(f, op->a);
+    unsigned n = op->imm & 63, left;
+    bool arithmetic = op->opc == IR_SAR;
+
+    if (!a || a->shift != IR_SHL || a->shift_type != IR_I64 || op->type != IR_I64 || op->b != IR_IMM) {
+        return;
+    }
+    left = a->shift_count;
+    if (left == 32 && n < 32 && n > 0 && !arithmetic) {
+        op->opc = IR_SHLUW;
+        op->imm = 32 - n;
+    } else if (left == n && (n == 32 || n == 48 || n == 56)) {
+        op->opc = n == 32   ? (arithmetic ? IR_SEXT32 : IR_ZEXT32)
+                  : n == 48 ? (arithmetic ? IR_SEXT16 : IR_ZEXT16)
+                            : (arithmetic ? IR_SEXT8 : IR_ZEXT8);
+        op->imm = 0;
+    } else {
+        return;
+    }
+    op->a = a->shift_source;
+    op->b = IR_NONE;
+}
+
 static void forward_value(const Facts *f, IROp *op)
 {
     uint64_t a = 0, b = 0;
@@ -261,6 +322,11 @@ static void forward_value(const Facts *f, IROp *op)
         op->imm = b;
     }
     simplify_identity(f, op);
+    if (op->opc == IR_OR) {
+        simplify_rotation(f, op);
+    } else if (op->opc == IR_SHR || op->opc == IR_SAR) {
+        simplify_extract(f, op);
+    }
     simplify_extension(f, op);
 }
 
@@ -307,14 +373,21 @@ static void record(Facts *f, const IROp *op)
         fact->constant = true;
         fact->value = op->imm;
     }
+    if ((op->opc == IR_SHL || op->opc == IR_SHR) && op->b == IR_IMM && op->a != op->dst && op->a != IR_ZERO) {
+        fact->shift = op->opc;
+        fact->shift_type = op->type == IR_I32 ? IR_I32 : IR_I64;
+        fact->shift_count = op->imm & (op->type == IR_I32 ? 31 : 63);
+        fact->shift_source = op->a;
+        fact->shift_version = f->ref[op->a].version;
+    }
 }
 
 static void forward(IRBlock *b)
 {
     Facts f;
 
-    memset(&f, 0, sizeof(f));
-    for (unsigned i = 0; i < N_REFS; i++) {
+    memset(&f, 0, (TCG_MAX_VARS + b->n_temps) * sizeof(Fact));
+    for (unsigned i = 0; i < TCG_MAX_VARS + b->n_temps; i++) {
         f.ref[i].copy = IR_NONE;
     }
     for (unsigned i = 0; i < b->n_ops; i++) {
@@ -446,8 +519,8 @@ static bool may_skip_extension(const IROp *op)
 static bool is_last_chance_dead(const IROp *op, const Need *n)
 {
     return ir_op_kind(op->opc) == IR_KIND_VALUE &&
-           (!ir_op_has_dst(op) || !bit_of(n->low, op->dst) || (op->opc == IR_MOV && op->type == IR_I64 &&
-                                                               op->a == op->dst));
+           (!ir_op_has_dst(op) || !bit_of(n->low, op->dst) ||
+            (op->opc == IR_MOV && op->type == IR_I64 && op->a == op->dst));
 }
 
 static void backward(IRBlock *b)
@@ -489,7 +562,7 @@ static void backward(IRBlock *b)
 
 void tcg_optimize(IRBlock *b)
 {
-    if (tcg_state.config.no_optimize || b->n_ops > IR_MAX_OPS) {
+    if (tcg_state.config.no_optimize || b->n_ops > IR_MAX_OPS || b->n_temps > TCG_MAX_TEMPS) {
         return;
     }
     forward(b);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * IEEE 754 arithmetic on one unpacked form that holds any of the formats: a class, a sign, an exponent and a 64-bit
- * significand whose top bit is set.  An operation computes an exact or sticky-extended significand and rounds once,
- * when it packs the result into its format.
+ * IEEE 754 arithmetic on one unpacked form that holds any of the formats: a class, a sign, an exponent and a
+ * 64-bit significand whose top bit is set.  An operation computes an exact or sticky-extended significand and
+ * rounds once, when it packs the result into its format.
  */
 #include "util/softfloat.h"
 #include "util/bits.h"
@@ -78,7 +78,8 @@ static ALWAYS_INLINE bool is_nan(Parts p)
 }
 
 /* The increment that rounding adds below @lsb_bits dropped bits; @odd: the last kept bit is set. */
-static ALWAYS_INLINE bool rounds_up(unsigned rm, bool sign, bool odd, uint64_t rest, uint64_t half, bool sticky)
+static ALWAYS_INLINE bool rounds_up(unsigned rm, bool sign, bool odd, uint64_t rest, uint64_t half,
+                                    bool sticky)
 {
     switch (rm) {
     case FLOAT_RTZ:
@@ -115,7 +116,8 @@ static uint64_t round_pack(FloatFormat f, bool sign, int exp, uint64_t sig, bool
     if (exp < min_exp) {
         int shift = min_exp - exp;
 
-        /* Tiny after rounding: not when rounding with unbounded exponent reaches the smallest normal number. */
+        /* Tiny after rounding: not when rounding with unbounded exponent reaches the smallest normal number.
+         */
         kept = sig >> drop;
         tiny = !(shift == 1 && kept == (2ULL << f.frac_bits) - 1 &&
                  rounds_up(s->rm, sign, true, sig & mask, half, sticky));
@@ -180,8 +182,8 @@ static uint64_t propagate_nan(FloatFormat f, Parts a, Parts b, FloatStatus *s)
 }
 
 /*
- * The sum of two finite non-zero terms, sig / 2^127 * 2^exp.  Both have at least 22 zero bits at the bottom, so that
- * the shifts by one or two places that can be followed by cancellation lose nothing.
+ * The sum of two finite non-zero terms, sig / 2^127 * 2^exp.  Both have at least 22 zero bits at the bottom,
+ * so that the shifts by one or two places that can be followed by cancellation lose nothing.
  */
 static uint64_t add_wide(FloatFormat f, bool sign_a, int exp_a, u128 a, bool sign_b, int exp_b, u128 b,
                          FloatStatus *s)

@@ -37,6 +37,7 @@ static void own_jump_table(TcgCpu *tc, uint32_t flags)
     TLBMode *m = &tc->tlb.mode[flags & TB_MMU_IDX];
 
     if (m->jump_flags != flags) {
+        tcg_stat(tc, table_takeovers);
         tlb_jump_flush(tc, flags & TB_MMU_IDX);
         m->jump_flags = flags;
     }
@@ -131,33 +132,52 @@ static void link_pending(TcgCpu *tc, TranslationBlock *tb)
     }
 }
 
-/* runtime.lookup: the inline jump table missed, or led to a block that was dropped. */
-const void *tcg_lookup_slow(TCGEnv *env)
+static const void *table_entry(const TranslationBlock *tb)
 {
-    TcgCpu *tc = env_tcg_cpu(env);
-    uint64_t pc = env->pc;
-    uint32_t flags = present_flags(tc);
+    return tb->code->rx + tb->code->table_entry;
+}
+
+/* Everything that the present state's next block takes; may raise. */
+static const void *find_next(TcgCpu *tc, vaddr pc, uint32_t flags)
+{
+    TCGEnv *env = tc->env;
     TranslationBlock *tb;
     PageAccess page;
-    const void *host;
 
     tcg_stat(tc, lookups);
-    if (has_table(flags)) {
-        own_jump_table(tc, flags);
-    }
     /* for a fetch that faults: the pc that C sees is the one looked for */
     env->page_base = pc & TARGET_PAGE_MASK;
     env->insn_offset = pc & ~TARGET_PAGE_MASK;
     tb = find_or_translate(tc, pc, flags, &page);
     link_pending(tc, tb);
-    host = tb->code->rx + tb->code->table_entry;
     if (has_table(flags) && page.leaf_bits) {
-        tlb_jump_insert(tc, flags & TB_MMU_IDX, pc, host, page.global);
+        tlb_jump_insert(tc, flags & TB_MMU_IDX, pc, table_entry(tb), page.global);
+        tlb_jump_cache(tc, pc, flags, tb, page.global);
     }
     if (log_enabled(LOG_EXEC)) {
         log_printf("EXEC: cpu %d pc 0x%016" PRIx64 " flags 0x%x\n", tc->cpu->index, pc, flags);
     }
-    return host;
+    return table_entry(tb);
+}
+
+/* runtime.lookup: the inline jump table missed, or led to a block that was dropped. */
+const void *tcg_lookup_slow(TCGEnv *env)
+{
+    TcgCpu *tc = env_tcg_cpu(env);
+    uint32_t flags = present_flags(tc);
+    const TranslationBlock *tb;
+    bool global;
+
+    if (has_table(flags)) {
+        own_jump_table(tc, flags);
+        tb = tc->link_from ? NULL : tlb_jump_cached(tc, env->pc, flags, &global);
+        if (tb) {
+            tcg_stat(tc, table_conflicts);
+            tlb_jump_insert(tc, flags & TB_MMU_IDX, env->pc, table_entry(tb), global);
+            return table_entry(tb);
+        }
+    }
+    return find_next(tc, env->pc, flags);
 }
 
 const void *tcg_lookup_next(TCGEnv *env)

@@ -26,6 +26,8 @@ typedef struct TcgCpu TcgCpu;
     X(entries, "entries of translated code from the main loop")                                              \
     X(lookups, "lookups that the inline jump table did not answer")                                          \
     X(table_hits, "lookups that the jump table answered after a change of mode")                             \
+    X(table_conflicts, "lookups that the cache behind the jump table answered")                              \
+    X(table_takeovers, "jump tables emptied because the key of their mode changed")                          \
     X(exit_requests, "exits because of a request")                                                           \
     X(exit_lookups, "exits to look the pc up")                                                               \
     X(exit_events, "exits to look at interrupts")                                                            \
@@ -79,7 +81,7 @@ struct TranslationBlock {
     const CodeBuffer *buffer;
     TBJump *jumps;
     const TCGCode *code;
-    /* under tb_lock */
+    /* under tb_lock; invalid is also read without it: jumps to the block then find it dead */
     bool invalid;
     TBJump *incoming;
 };

@@ -354,7 +354,7 @@ void tb_link(TranslationBlock *from, unsigned n, TranslationBlock *to)
 
 static void invalidate_locked(TranslationBlock *tb)
 {
-    tb->invalid = true;
+    atomic_set(&tb->invalid, true);
     cmap_remove(&blocks, tb, tb->hash);
     while (tb->incoming) {
         unlink_jump_locked(tb->incoming);

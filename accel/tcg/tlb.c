@@ -99,18 +99,37 @@ static void flush_jumps(TcgCpu *tc, unsigned mode, bool keep_global)
     FOREACH_SLOT (slot, m->jump_filled, JUMP_WORDS, keep_global ? m->jump_global : NULL) {
         empty_jump(tc, mode, slot);
     }
+    m->jump_gen++;
+    if (!keep_global) {
+        m->jump_gen_global++;
+        memset(m->jump_pages, 0, sizeof(m->jump_pages));
+    }
 }
 
-/* A block at the very end of the page before may straddle into [first, last]. */
-static void flush_jump_range(TcgCpu *tc, unsigned mode, vaddr first, vaddr last)
+static unsigned jump_page_hash(uint64_t pc)
 {
-    FOREACH_SLOT (slot, tc->tlb.mode[mode].jump_filled, JUMP_WORDS, NULL) {
+    return ((pc >> TARGET_PAGE_BITS) ^ (pc >> 25)) % JUMP_PAGE_BITS;
+}
+
+/* Most pages that are flushed hold no code.  A block at the end of the page before may straddle into this
+ * one. */
+static void flush_jump_page(TcgCpu *tc, unsigned mode, vaddr page)
+{
+    TLBMode *m = &tc->tlb.mode[mode];
+    unsigned hash = jump_page_hash(page);
+
+    if (!(m->jump_pages[hash / 64] >> hash % 64 & 1)) {
+        return;
+    }
+    FOREACH_SLOT (slot, m->jump_filled, JUMP_WORDS, NULL) {
         uint64_t pc = tc->env->jump[mode][slot].pc;
 
-        if (pc <= last && pc + 2 >= first) {
+        if (PAGE_OF(pc) == page || PAGE_OF(pc + 2) == page) {
             empty_jump(tc, mode, slot);
         }
     }
+    m->jump_gen++;
+    m->jump_gen_global++;
 }
 
 void tlb_jump_flush(TcgCpu *tc, unsigned mode)
@@ -126,6 +145,43 @@ void tlb_jump_insert(TcgCpu *tc, unsigned mode, uint64_t pc, const void *host, b
     tc->env->jump[mode][slot] = (JumpTableEntry){pc, host};
     slot_add(m->jump_filled, slot);
     slot_put(m->jump_global, slot, global);
+    slot_add(m->jump_pages, jump_page_hash(pc));
+    slot_add(m->jump_pages, jump_page_hash(pc + 2));
+}
+
+static JumpCacheEntry *jump_cache_slot(SoftTLB *tlb, uint64_t pc)
+{
+    return &tlb->jump_cache[(pc * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - JUMP_CACHE_BITS)];
+}
+
+static uint64_t jump_generation(const TLBMode *m, bool global)
+{
+    return global ? m->jump_gen_global : m->jump_gen;
+}
+
+const TranslationBlock *tlb_jump_cached(TcgCpu *tc, uint64_t pc, uint32_t flags, bool *global)
+{
+    const JumpCacheEntry *c = jump_cache_slot(&tc->tlb, pc);
+
+    /* the generation first: blocks of an older one may be gone */
+    if (c->pc != pc || c->flags != flags || !c->tb ||
+        c->gen != jump_generation(&tc->tlb.mode[flags & TB_MMU_IDX], c->global) ||
+        atomic_read(&c->tb->invalid)) {
+        return NULL;
+    }
+    *global = c->global;
+    return c->tb;
+}
+
+void tlb_jump_cache(TcgCpu *tc, uint64_t pc, uint32_t flags, const TranslationBlock *tb, bool global)
+{
+    *jump_cache_slot(&tc->tlb, pc) = (JumpCacheEntry){
+        .pc = pc,
+        .tb = tb,
+        .flags = flags,
+        .gen = jump_generation(&tc->tlb.mode[flags & TB_MMU_IDX], global),
+        .global = global,
+    };
 }
 
 /* --- second level --- */
@@ -498,7 +554,7 @@ static void flush_mode_page(TcgCpu *tc, unsigned mode, vaddr addr)
     if (large) {
         flush_jumps(tc, mode, false);
     } else {
-        flush_jump_range(tc, mode, PAGE_OF(addr), addr | ~TARGET_PAGE_MASK);
+        flush_jump_page(tc, mode, PAGE_OF(addr));
     }
 }
 

@@ -2,14 +2,15 @@
 /*
  * NOR flash with Intel's command set (CFI 01): two 16-bit chips side by side on a 32-bit bus.
  *
- * While it shows its array, reads are plain memory reads.  The first write of a command takes it out of that mode:
+ * While it shows its array, reads are plain memory reads.  The first write of a command takes it out of that
+ * mode:
  *
  *   array --command--> wcycle 1 --count--> 2 (buffered write: data) --last word--> 3 --confirm--> status
  *     ^                   | erase, program, lock: second cycle                       |
  *     +------ 0xff -------+-----------------------------<---------------------------+
  *
- * The array is RAM of the machine and travels with it; a drive behind it, if any, is written through.  Programming
- * only clears bits, as in the real thing.  Big lock.
+ * The array is RAM of the machine and travels with it; a drive behind it, if any, is written through.
+ * Programming only clears bits, as in the real thing.  Big lock.
  */
 #include <string.h>
 
@@ -65,8 +66,8 @@ typedef struct PflashState {
     uint8_t cfi[CFI_TABLE_SIZE];
     /* under the big lock */
     uint8_t wcycle, cmd, status;
-    uint64_t counter;    /* words that a buffered write still expects */
-    uint32_t blk_offset; /* where it goes */
+    uint64_t counter;    /* words that a buffered write expects after the next one */
+    uint32_t blk_offset; /* where it goes, once that is known */
     uint8_t blk_bytes[PFLASH_BUFFER];
     bool drive_is_stale; /* the array was loaded: write it back when the machine runs */
 } PflashState;
@@ -206,16 +207,15 @@ static void first_cycle(PflashState *s, hwaddr addr, uint8_t cmd)
     }
 }
 
-static void begin_buffered_write(PflashState *s, hwaddr addr, uint64_t count)
+static void begin_buffered_write(PflashState *s, uint64_t count)
 {
-    s->counter = (count & 0xffff) + 1;
-    if (s->counter > PFLASH_BUFFER / PFLASH_BANK_WIDTH) {
+    s->counter = count & 0xffff;
+    if (s->counter >= PFLASH_BUFFER / PFLASH_BANK_WIDTH) {
         s->status |= STATUS_PROGRAM_ERROR | STATUS_ERASE_ERROR;
         show_status(s);
         return;
     }
-    s->blk_offset = addr & ~(PFLASH_BUFFER - 1);
-    memset(s->blk_bytes, 0xff, sizeof(s->blk_bytes));
+    s->blk_offset = NO_BUFFERED_WRITE;
     s->wcycle = 2;
 }
 
@@ -226,7 +226,7 @@ static void second_cycle(PflashState *s, hwaddr addr, uint64_t data, unsigned si
     switch (s->cmd) {
     case CMD_PROGRAM:
     case CMD_PROGRAM_ALT:
-        stn_le_p(bytes, data, size);
+        stn_le_p(bytes, size, data);
         program(s, addr, bytes, size);
         s->status |= STATUS_READY;
         show_status(s);
@@ -241,7 +241,7 @@ static void second_cycle(PflashState *s, hwaddr addr, uint64_t data, unsigned si
         show_status(s);
         break;
     case CMD_BUFFER:
-        begin_buffered_write(s, addr, data);
+        begin_buffered_write(s, data);
         break;
     default: /* locks are not kept: every block may be written */
         s->status |= STATUS_READY;
@@ -249,15 +249,19 @@ static void second_cycle(PflashState *s, hwaddr addr, uint64_t data, unsigned si
     }
 }
 
+/* The first word says where the buffer goes; what no word covers stays as it is. */
 static void buffered_data(PflashState *s, hwaddr addr, uint64_t data, unsigned size)
 {
-    if ((addr & ~(hwaddr)(PFLASH_BUFFER - 1)) != s->blk_offset) {
-        s->status |= STATUS_PROGRAM_ERROR;
-    } else {
-        stn_le_p(s->blk_bytes + addr % PFLASH_BUFFER, data, size);
+    if (s->blk_offset == NO_BUFFERED_WRITE) {
+        s->blk_offset = addr & ~(PFLASH_BUFFER - 1);
+        memcpy(s->blk_bytes, s->storage + s->blk_offset, PFLASH_BUFFER);
     }
-    s->counter--;
-    if (s->counter == 0) {
+    if ((addr & ~(hwaddr)(PFLASH_BUFFER - 1)) == s->blk_offset) {
+        stn_le_p(s->blk_bytes + addr % PFLASH_BUFFER, size, data);
+    } else {
+        s->status |= STATUS_PROGRAM_ERROR;
+    }
+    if (s->counter-- == 0) {
         s->wcycle = 3;
     }
 }
@@ -320,12 +324,10 @@ static void pflash_state(StateIO *io, void *opaque)
         s->blk_offset = NO_BUFFERED_WRITE;
     }
     if (state_loading(io)) {
-        if (s->blk_offset != NO_BUFFERED_WRITE && (s->blk_offset % PFLASH_BUFFER || s->blk_offset >= PFLASH_SIZE)) {
+        if (s->blk_offset != NO_BUFFERED_WRITE &&
+            (s->blk_offset % PFLASH_BUFFER || s->blk_offset >= PFLASH_SIZE)) {
             state_fail(io, "field 'blk_offset' is 0x%x, which is no place for a write buffer", s->blk_offset);
             s->blk_offset = NO_BUFFERED_WRITE;
-        }
-        if (s->wcycle == 2 && (s->counter == 0 || s->blk_offset == NO_BUFFERED_WRITE)) {
-            s->wcycle = 3;
         }
         memory_region_rom_device_set_romd(&s->mem, s->wcycle == 0 && s->cmd == CMD_ARRAY);
         s->drive_is_stale = s->drive != NULL;
@@ -389,8 +391,8 @@ static bool open_drive(PflashState *s, GError **error)
         return fail(error, "there is no drive '%s'", s->drive_name);
     }
     if (block_size(s->drive) != PFLASH_SIZE) {
-        return fail(error, "drive '%s' has %" PRIu64 " bytes, the flash has %u", s->drive_name, block_size(s->drive),
-                    PFLASH_SIZE);
+        return fail(error, "drive '%s' has %" PRIu64 " bytes, the flash has %u", s->drive_name,
+                    block_size(s->drive), PFLASH_SIZE);
     }
     s->readonly = block_read_only(s->drive);
     return block_claim(s->drive, s->name, !s->readonly, error) &&

@@ -4,8 +4,9 @@
  *
  *   guest -> THR or transmit FIFO -> TSR -> chardev      chardev -> RBR or receive FIFO -> guest
  *
- * Sending takes no time: a byte leaves as soon as the chardev takes it, and waits in TSR while it does not.  The only
- * timer is the one that tells the guest of bytes which lie in the receive FIFO below its trigger level.  Big lock.
+ * Sending takes no time: a byte leaves as soon as the chardev takes it, and waits in TSR while it does not.
+ * The only timer is the one that tells the guest of bytes which lie in the receive FIFO below its trigger
+ * level.  Big lock.
  */
 #include <string.h>
 
@@ -21,15 +22,24 @@
 TRACE_EVENT(serial_read, "register %u value 0x%02x");
 TRACE_EVENT(serial_write, "register %u value 0x%02x");
 
-#define SERIAL_REGISTERS  8
-#define SERIAL_FIFO_SIZE  16
-#define SERIAL_BAUD_BASE  399193 /* of divider 1, as the board's clock gives it */
-#define SERIAL_MAX_RETRY  4
+#define SERIAL_REGISTERS 8
+#define SERIAL_FIFO_SIZE 16
+#define SERIAL_BAUD_BASE 399193 /* of divider 1, as the board's clock gives it */
+#define SERIAL_MAX_RETRY 4
 
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 
 enum { IER_RDI = 1, IER_THRI = 2, IER_RLSI = 4, IER_MSI = 8, IER_ALL = 15 };
-enum { IIR_NONE = 1, IIR_ID = 6, IIR_MSI = 0, IIR_THRI = 2, IIR_RDI = 4, IIR_RLSI = 6, IIR_CTI = 12, IIR_FIFO = 0xc0 };
+enum {
+    IIR_NONE = 1,
+    IIR_ID = 6,
+    IIR_MSI = 0,
+    IIR_THRI = 2,
+    IIR_RDI = 4,
+    IIR_RLSI = 6,
+    IIR_CTI = 12,
+    IIR_FIFO = 0xc0
+};
 enum { FCR_ENABLE = 1, FCR_CLEAR_RECV = 2, FCR_CLEAR_XMIT = 4, FCR_DMA = 8, FCR_TRIGGER = 0xc0 };
 enum { LCR_DLAB = 0x80 };
 enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 16, MCR_ALL = 31 };
@@ -253,7 +263,8 @@ static bool next_byte(SerialState *s)
 
 static void transmit(SerialState *s);
 
-/* A byte that waits while the machine stands belongs to who saves or moves the machine, and leaves after it runs. */
+/* A byte that waits while the machine stands belongs to who saves or moves the machine, and leaves after it
+ * runs. */
 static void serial_writable(void *opaque)
 {
     SerialState *s = opaque;
@@ -504,7 +515,8 @@ static bool expected_timeout_ipending(const SerialState *s)
     return (s->iir & 0xf) == IIR_CTI;
 }
 
-static void state_flag(StateIO *io, const char *subsection, const char *name, bool *flag, bool expected, bool matters)
+static void state_flag(StateIO *io, const char *subsection, const char *name, bool *flag, bool expected,
+                       bool matters)
 {
     int32_t value = *flag;
 
@@ -559,8 +571,8 @@ static void state_subsections(StateIO *io, SerialState *s)
         state_timer(io, "fifo_timeout_timer", &s->fifo_timeout);
         state_subsection_end(io);
     }
-    state_flag(io, "serial/timeout_ipending", "timeout_ipending", &s->timeout_ipending, expected_timeout_ipending(s),
-               s->ier & IER_RDI);
+    state_flag(io, "serial/timeout_ipending", "timeout_ipending", &s->timeout_ipending,
+               expected_timeout_ipending(s), s->ier & IER_RDI);
     /* modem lines of a real port, which we never have: read and dropped */
     if (state_subsection(io, "serial/poll", 1, false)) {
         timer_init(&poll, CLOCK_TYPE_VIRTUAL, fifo_timeout_expired, s);
@@ -675,7 +687,8 @@ static bool serial_realize(Device *dev, GError **error)
 }
 
 static const Field serial_properties[] = {
-    F_STRING(SerialState, chardev_name, "chardev", .optional = true, .help = "where the bytes go to and come from"),
+    F_STRING(SerialState, chardev_name, "chardev", .optional = true,
+             .help = "where the bytes go to and come from"),
     FIELD_END,
 };
 

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Software interrupts and the machine timer of RISC-V: two devices, which lie side by side as a CLINT or stand alone as
- * an ACLINT.
+ * Software interrupts and the machine timer of RISC-V: two devices, which lie side by side as a CLINT or
+ * stand alone as an ACLINT.
  *
- *   riscv.aclint.swi     a word per hart; bit 0 is the hart's software interrupt line.  As SSWI a write of 1 sets the
- *                        supervisor's pending bit, which only the hart itself clears, and reads give 0.
- *   riscv.aclint.mtimer  mtimecmp per hart, and mtime for all of them (system/guest-time.h).
+ *   - riscv.aclint.swi: a word per hart; bit 0 is the hart's software interrupt line.  As SSWI a write of 1
+ *     sets the supervisor's pending bit, which only the hart itself clears, and reads give 0.
+ *   - riscv.aclint.mtimer: mtimecmp per hart, and mtime for all of them (system/guest-time.h).
  *
- * An armed mtimecmp is a timer on the virtual clock, so it stands while the machine stands.  Big lock.
+ * An armed mtimecmp is a timer on the virtual clock, so it stands while the machine stands.  Big lock, except
+ * that a hart interrupts another one without it: that is on the path of every TLB shootdown and every
+ * wake-up.
  */
 #include "system/clock.h"
 #include "system/cpu.h"
 #include "system/device.h"
 #include "system/guest-time.h"
 #include "system/memory.h"
+#include "system/runstate.h"
 #include "system/state.h"
+#include "util/atomic.h"
 #include "util/bits.h"
 #include "util/compiler.h"
 #include "util/error.h"
@@ -52,12 +56,51 @@ static uint64_t msip_of(const SwiState *s, unsigned n)
     return s->lines[n] ? s->lines[n]->level : 0;
 }
 
+static bool lock_unless_held(void)
+{
+    if (bql_locked()) {
+        return false;
+    }
+    bql_lock();
+    return true;
+}
+
 static MemTxResult swi_read(void *opaque, hwaddr addr, uint64_t *data, unsigned size)
 {
     const SwiState *s = opaque;
+    bool locked = lock_unless_held();
 
     *data = addr / 4 < s->num_harts && !s->sswi ? msip_of(s, addr / 4) : 0;
+    if (locked) {
+        bql_unlock();
+    }
     return MEMTX_OK;
+}
+
+static bool needs_lock(const CPUState *cpu, const IRQ *line)
+{
+    return !cpu || !cpu->ops->set_irq_any_thread || line->observer;
+}
+
+/* Writers of the same line race as they would on the bus: the line ends at the level of one of them. */
+static void set_line(const SwiState *s, unsigned n, int level)
+{
+    IRQ *line = s->lines[n];
+    bool locked;
+
+    if (!line) {
+        return;
+    }
+    if (needs_lock(cpu_get(s->hartid_base + n), line)) {
+        locked = lock_unless_held();
+        irq_set(line, level);
+        if (locked) {
+            bql_unlock();
+        }
+    } else {
+        atomic_set(&line->level, level);
+        line->handler(line->opaque, line->n, level);
+    }
 }
 
 static MemTxResult swi_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
@@ -68,7 +111,7 @@ static MemTxResult swi_write(void *opaque, hwaddr addr, uint64_t data, unsigned 
     if (n >= s->num_harts) {
         trace(aclint_bad_access, "write", addr, data);
     } else if (!s->sswi || (data & 1)) {
-        irq_set(s->lines[n], data & 1);
+        set_line(s, n, data & 1);
     }
     return MEMTX_OK;
 }
@@ -77,6 +120,7 @@ static const MemoryRegionOps swi_ops = {
     .read = swi_read,
     .write = swi_write,
     .valid = {.min_access_size = 4, .max_access_size = 4},
+    .lockless = true,
 };
 
 static void swi_reset(Device *dev)

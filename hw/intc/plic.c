@@ -4,8 +4,8 @@
  *
  *   line high -> gateway -> pending -> claimed by a context -> completed -> gateway looks at the line again
  *
- * A source is in at most one of pending and claimed.  Pending stays when the line falls before the claim: the request
- * has been forwarded, and the driver finds nothing to do.  Everything is under the big lock.
+ * A source is in at most one of pending and claimed.  Pending stays when the line falls before the claim: the
+ * request has been forwarded, and the driver finds nothing to do.  Everything is under the big lock.
  */
 #include <string.h>
 
@@ -18,11 +18,11 @@
 
 TRACE_EVENT(plic_bad_access, "%s offset 0x%" PRIx64 " value 0x%" PRIx64);
 
-#define PLIC_SOURCES        96 /* 0 is no source */
-#define PLIC_WORDS          (PLIC_SOURCES / 32)
-#define PLIC_MAX_PRIORITY   7
-#define PLIC_MAX_HARTS      512
-#define PLIC_MODES          2 /* M, S */
+#define PLIC_SOURCES      96 /* 0 is no source */
+#define PLIC_WORDS        (PLIC_SOURCES / 32)
+#define PLIC_MAX_PRIORITY 7
+#define PLIC_MAX_HARTS    512
+#define PLIC_MODES        2 /* M, S */
 
 #define PLIC_PENDING        0x1000
 #define PLIC_ENABLE         0x2000
@@ -154,7 +154,13 @@ static void plic_complete(PlicState *s, unsigned context, uint32_t source)
     plic_update(s);
 }
 
-typedef enum PlicKind { PLIC_NOTHING, PLIC_REG_PRIORITY, PLIC_REG_PENDING, PLIC_REG_ENABLE, PLIC_REG_CONTEXT } PlicKind;
+typedef enum PlicKind {
+    PLIC_NOTHING,
+    PLIC_REG_PRIORITY,
+    PLIC_REG_PENDING,
+    PLIC_REG_ENABLE,
+    PLIC_REG_CONTEXT
+} PlicKind;
 
 /* What lies at @addr: its kind, the context, and the source, word or offset in *index. */
 static PlicKind decode(PlicState *s, hwaddr addr, unsigned *context, unsigned *index)
@@ -175,7 +181,7 @@ static PlicKind decode(PlicState *s, hwaddr addr, unsigned *context, unsigned *i
     *context = (addr - PLIC_CONTEXT) / PLIC_CONTEXT_STRIDE;
     *index = (addr - PLIC_CONTEXT) % PLIC_CONTEXT_STRIDE;
     return *context < s->contexts && (*index == PLIC_THRESHOLD || *index == PLIC_CLAIM) ? PLIC_REG_CONTEXT
-                                                                                         : PLIC_NOTHING;
+                                                                                        : PLIC_NOTHING;
 }
 
 static MemTxResult plic_read(void *opaque, hwaddr addr, uint64_t *data, unsigned size)
@@ -321,6 +327,6 @@ static const Field plic_properties[] = {
     FIELD_END,
 };
 
-DEVICE_TYPE(plic_type, .name = "riscv.sifive.plic", .help = "platform-level interrupt controller", .category = "misc",
-            .instance_size = sizeof(PlicState), .properties = plic_properties, .realize = plic_realize,
-            .reset = plic_reset, .state = &plic_state_section);
+DEVICE_TYPE(plic_type, .name = "riscv.sifive.plic", .help = "platform-level interrupt controller",
+            .category = "misc", .instance_size = sizeof(PlicState), .properties = plic_properties,
+            .realize = plic_realize, .reset = plic_reset, .state = &plic_state_section);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Memory modules.  The board decides where they go (MachineType.plug_memory); their RAM travels as the back end's. */
+/* Memory modules.  The board decides where they go (MachineType.plug_memory); their RAM travels as the back
+ * end's. */
 #include "hw/mem/pc-dimm.h"
 
 #include "system/machine.h"
@@ -49,13 +50,14 @@ static void dimm_unrealize(Device *dev)
 
 static const Field dimm_properties[] = {
     F_STRING(PcDimm, memdev, "memdev", .optional = true, .help = "memory back end"),
-    F_U64(PcDimm, addr, "addr", .optional = true, .help = "where in the machine's memory; 0: where there is room"),
+    F_U64(PcDimm, addr, "addr", .optional = true,
+          .help = "where in the machine's memory; 0: where there is room"),
     F_U64(PcDimm, size, "size", .optional = true, .help = "as the back end has it"),
     F_I64(PcDimm, slot, "slot", .optional = true, .default_value = "-1", .help = "-1: the first free one"),
     F_U32(PcDimm, node, "node", .optional = true, .help = "NUMA node"),
     FIELD_END,
 };
 
-DEVICE_TYPE(pc_dimm_type, .name = "pc-dimm", .help = "memory module", .category = "misc", .user_creatable = true,
-            .hotpluggable = true, .instance_size = sizeof(PcDimm), .properties = dimm_properties,
-            .realize = dimm_realize, .unrealize = dimm_unrealize);
+DEVICE_TYPE(pc_dimm_type, .name = "pc-dimm", .help = "memory module", .category = "misc",
+            .user_creatable = true, .hotpluggable = true, .instance_size = sizeof(PcDimm),
+            .properties = dimm_properties, .realize = dimm_realize, .unrealize = dimm_unrealize);

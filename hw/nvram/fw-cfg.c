@@ -2,9 +2,10 @@
 /*
  * The firmware configuration device ("qemu,fw-cfg-mmio").
  *
- * The guest selects an item and reads its bytes one after the other from the data register, or lets the device copy
- * them by DMA.  Items belong to the host: writes change nothing but the position.  Registers are big-endian, as is
- * everything the interface itself defines; the numbers in items are little-endian.  Big lock.
+ * The guest selects an item and reads its bytes one after the other from the data register, or lets the
+ * device copy them by DMA.  Items belong to the host: writes change nothing but the position.  Registers are
+ * big-endian, as is everything the interface itself defines; the numbers in items are little-endian.  Big
+ * lock.
  */
 #include "hw/nvram/fw-cfg.h"
 
@@ -21,14 +22,14 @@
 TRACE_EVENT(fw_cfg_select, "key 0x%04x");
 TRACE_EVENT(fw_cfg_dma, "control 0x%08x length %u address 0x%" PRIx64);
 
-#define FW_CFG_FILE_SLOTS  32
-#define FW_CFG_ITEMS       (FW_CFG_FILE_FIRST + FW_CFG_FILE_SLOTS)
-#define FW_CFG_ARCH_LOCAL  0x8000
-#define FW_CFG_WRITE_BIT   0x4000 /* of the selector; has no meaning any more */
-#define FW_CFG_INVALID     0xffff
-#define FW_CFG_NAME_SIZE   56
-#define FW_CFG_DIR_ENTRY   64
-#define FW_CFG_MAX_FILE    (1u << 31)
+#define FW_CFG_FILE_SLOTS 32
+#define FW_CFG_ITEMS      (FW_CFG_FILE_FIRST + FW_CFG_FILE_SLOTS)
+#define FW_CFG_ARCH_LOCAL 0x8000
+#define FW_CFG_WRITE_BIT  0x4000 /* of the selector; has no meaning any more */
+#define FW_CFG_INVALID    0xffff
+#define FW_CFG_NAME_SIZE  56
+#define FW_CFG_DIR_ENTRY  64
+#define FW_CFG_MAX_FILE   (1u << 31)
 
 #define ID_TRADITIONAL 1
 #define ID_DMA         2
@@ -128,7 +129,8 @@ static bool add_from_file(Device *dev, const char *path, uint16_t size_key, uint
     return true;
 }
 
-bool fw_cfg_add_kernel(Device *dev, const char *kernel, const char *initrd, const char *append, GError **error)
+bool fw_cfg_add_kernel(Device *dev, const char *kernel, const char *initrd, const char *append,
+                       GError **error)
 {
     if ((kernel && !add_from_file(dev, kernel, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA, error)) ||
         (initrd && !add_from_file(dev, initrd, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA, error))) {

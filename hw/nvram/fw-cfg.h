@@ -31,6 +31,7 @@ void fw_cfg_add_u32(Device *dev, uint16_t key, uint32_t value);
 /* Names end at 55 characters and are unique; fails when all slots are taken. */
 bool fw_cfg_add_file(Device *dev, const char *name, const void *data, uint32_t size, GError **error);
 /* What -kernel, -initrd and -append name, for firmware that starts it itself; NULL: not given. */
-bool fw_cfg_add_kernel(Device *dev, const char *kernel, const char *initrd, const char *append, GError **error);
+bool fw_cfg_add_kernel(Device *dev, const char *kernel, const char *initrd, const char *append,
+                       GError **error);
 
 #endif

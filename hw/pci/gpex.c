@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A generic PCI Express host bridge: configuration space as memory (ECAM), windows for memory and I/O ports, and a bus
- * with the bridge itself as its only function, 00:00.0.
+ * A generic PCI Express host bridge: configuration space as memory (ECAM), windows for memory and I/O ports,
+ * and a bus with the bridge itself as its only function, 00:00.0.
  *
- * An ECAM address is bus, slot, function and register, from bit 20, 15, 12 and 0.  Where nobody is, reads give ones.
- * Big lock.
+ * An ECAM address is bus, slot, function and register, from bit 20, 15, 12 and 0.  Where nobody is, reads
+ * give ones.  Big lock.
  */
 #include <string.h>
 
@@ -15,9 +15,9 @@
 #define ECAM_SIZE 0x10000000
 #define PIO_SIZE  0x10000
 
-#define PCI_VENDOR_REDHAT     0x1b36
+#define PCI_VENDOR_REDHAT        0x1b36
 #define PCI_DEVICE_REDHAT_BRIDGE 0x0008
-#define PCI_CLASS_BRIDGE_HOST 0x0600
+#define PCI_CLASS_BRIDGE_HOST    0x0600
 
 /* --- the function 00:00.0 --- */
 
@@ -45,8 +45,8 @@ static const StateSection root_state_section = {
 };
 
 DEVICE_TYPE(gpex_root_type, .name = "gpex-root", .help = "host bridge as a PCI function", .bus = "PCIE",
-            .category = "bridge", .instance_size = sizeof(PCIDevice), .realize = root_realize, .reset = root_reset,
-            .state = &root_state_section);
+            .category = "bridge", .instance_size = sizeof(PCIDevice), .realize = root_realize,
+            .reset = root_reset, .state = &root_state_section);
 
 /* --- the bridge --- */
 
@@ -185,5 +185,6 @@ static bool gpex_realize(Device *dev, GError **error)
     return make_root(s, error);
 }
 
-DEVICE_TYPE(gpex_type, .name = "gpex-pcihost", .help = "generic PCI Express host bridge", .category = "bridge",
-            .instance_size = sizeof(GpexState), .realize = gpex_realize, .reset = gpex_reset);
+DEVICE_TYPE(gpex_type, .name = "gpex-pcihost", .help = "generic PCI Express host bridge",
+            .category = "bridge", .instance_size = sizeof(GpexState), .realize = gpex_realize,
+            .reset = gpex_reset);

@@ -8,8 +8,14 @@
 
 #define PCI_DEVICE_VERSION 2
 
-enum { COMMAND_IO = 1, COMMAND_MEMORY = 2, COMMAND_MASTER = 4, COMMAND_PARITY = 0x40, COMMAND_SERR = 0x100,
-       COMMAND_INTX_DISABLE = 0x400 };
+enum {
+    COMMAND_IO = 1,
+    COMMAND_MEMORY = 2,
+    COMMAND_MASTER = 4,
+    COMMAND_PARITY = 0x40,
+    COMMAND_SERR = 0x100,
+    COMMAND_INTX_DISABLE = 0x400
+};
 #define STATUS_ERRORS 0xf900
 
 void pci_config_init(PCIDevice *dev, uint16_t vendor, uint16_t device, uint16_t class)
@@ -19,8 +25,8 @@ void pci_config_init(PCIDevice *dev, uint16_t vendor, uint16_t device, uint16_t 
     stw_le_p(dev->config + PCI_CLASS_DEVICE, class);
     stw_le_p(dev->config + PCI_SUBSYSTEM_VENDOR_ID, 0x1af4);
     stw_le_p(dev->config + PCI_SUBSYSTEM_ID, 0x1100);
-    stw_le_p(dev->wmask + PCI_COMMAND, COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_PARITY | COMMAND_SERR |
-                                           COMMAND_INTX_DISABLE);
+    stw_le_p(dev->wmask + PCI_COMMAND, COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_PARITY |
+                                           COMMAND_SERR | COMMAND_INTX_DISABLE);
     stw_le_p(dev->w1cmask + PCI_STATUS, STATUS_ERRORS);
     dev->wmask[PCI_CACHE_LINE_SIZE] = 0xff;
     dev->wmask[PCI_INTERRUPT_LINE] = 0xff;

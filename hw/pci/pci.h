@@ -6,9 +6,9 @@
 #include "system/device.h"
 #include "system/state.h"
 
-#define PCI_CONFIG_SIZE  256
-#define PCI_DEVICES_MAX  256 /* functions on a bus */
-#define PCI_INTX_PINS    4
+#define PCI_CONFIG_SIZE           256
+#define PCI_DEVICES_MAX           256 /* functions on a bus */
+#define PCI_INTX_PINS             4
 #define PCI_DEVFN(slot, function) ((slot) << 3 | (function))
 
 enum {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loads what the machine starts from.  Files come from the user and may be anything: each length is checked, and what
- * is meant for another machine is named in the error.
+ * Loads what the machine starts from.  Files come from the user and may be anything: each length is checked,
+ * and what is meant for another machine is named in the error.
  */
 #include "hw/riscv/boot.h"
 
@@ -18,10 +18,8 @@
 
 TRACE_EVENT(boot_image, "%s at 0x%" PRIx64 " size 0x%zx");
 
-#define MIB(n)          ((uint64_t)(n) << 20)
-#define MAX_FILE        MIB(4096)
-#define ALIGN_UP(x, a)  (((x) + (a) - 1) & ~((uint64_t)(a) - 1))
-#define ALIGN_DOWN(x, a) ((x) & ~((uint64_t)(a) - 1))
+#define MIB(n)           ((uint64_t)(n) << 20)
+#define MAX_FILE         MIB(4096)
 
 /* --- the images --- */
 
@@ -52,8 +50,9 @@ bool boot_add_image(const char *name, hwaddr addr, const void *data, size_t size
     BootImage *image;
 
     if (other) {
-        return fail(error, "'%s' (0x%" PRIx64 " to 0x%" PRIx64 ") overlaps '%s' (0x%" PRIx64 " to 0x%" PRIx64 ")", name,
-                    addr, addr + size, other->name, other->addr, other->addr + other->size);
+        return fail(error,
+                    "'%s' (0x%" PRIx64 " to 0x%" PRIx64 ") overlaps '%s' (0x%" PRIx64 " to 0x%" PRIx64 ")",
+                    name, addr, addr + size, other->name, other->addr, other->addr + other->size);
     }
     if (!images) {
         images = g_ptr_array_new();
@@ -94,7 +93,8 @@ static bool range_fits(const BootMemory *memory, hwaddr addr, uint64_t size)
 static bool check_range(const BootMemory *memory, hwaddr addr, uint64_t size, GError **error)
 {
     if (addr + size < addr || (addr + size > memory->base && !range_fits(memory, addr, size))) {
-        return fail(error, "it needs 0x%" PRIx64 " to 0x%" PRIx64 ", and RAM is from 0x%" PRIx64 " to 0x%" PRIx64,
+        return fail(error,
+                    "it needs 0x%" PRIx64 " to 0x%" PRIx64 ", and RAM is from 0x%" PRIx64 " to 0x%" PRIx64,
                     addr, addr + size, memory->base, memory->base + memory->size);
     }
     return true;
@@ -139,7 +139,8 @@ static bool check_elf_header(const uint8_t *data, size_t size, GError **error)
     }
     machine = lduw_le_p(data + offsetof(Elf64_Ehdr, e_machine));
     if (machine != EM_RISCV) {
-        return fail(error, "it is a program for %s (ELF machine %u), not for riscv64", machine_name(machine), machine);
+        return fail(error, "it is a program for %s (ELF machine %u), not for riscv64", machine_name(machine),
+                    machine);
     }
     if (data[EI_CLASS] != ELFCLASS64) {
         return fail(error, "it is a program for riscv32, not for riscv64");
@@ -212,10 +213,56 @@ static bool load_elf(const char *name, const BootMemory *memory, const uint8_t *
     return image->high || fail(error, "the ELF file has nothing to load");
 }
 
+/* --- files that are something else --- */
+
+static bool is_text(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < MIN(size, 64); i++) {
+        if ((data[i] < 0x20 && !strchr("\t\r\n", data[i])) || data[i] >= 0x7f || data[i] == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What a file that is surely no riscv64 kernel is instead; NULL: it may be one. */
+static const char *foreign_kind(const uint8_t *data, size_t size)
+{
+    static const struct {
+        size_t offset;
+        const char *magic;
+        size_t length;
+        const char *what;
+    } kinds[] = {
+        {0, "\x1f\x8b", 2, "compressed with gzip; unpack it first"},
+        {0, "\xfd\x37zXZ", 5, "compressed with xz; unpack it first"},
+        {0, "\x28\xb5\x2f\xfd", 4, "compressed with zstd; unpack it first"},
+        {4, "zimg", 4, "a compressed EFI image; unpack it first"},
+        {0x38, "ARM\x64", 4, "a kernel for aarch64, not for riscv64"},
+        {0x202, "HdrS", 4, "a kernel for x86, not for riscv64"},
+        {0, "\x27\x05\x19\x56", 4, "a U-Boot image; unpack it first"},
+        {0, "QFI\xfb", 4, "a qcow2 disk image"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (size >= kinds[i].offset + kinds[i].length &&
+            !memcmp(data + kinds[i].offset, kinds[i].magic, kinds[i].length)) {
+            return kinds[i].what;
+        }
+    }
+    if (size < 4) {
+        return "too short to be a program";
+    }
+    if (lduw_le_p(data) == 0 || lduw_le_p(data) == 0xffff) {
+        return "no riscv64 code: it does not begin with an instruction";
+    }
+    return is_text(data, size) ? "no riscv64 code: it is text" : NULL;
+}
+
 /* --- firmware --- */
 
-static bool load_plain(const char *name, const BootMemory *memory, hwaddr start, const uint8_t *data, size_t size,
-                       LoadedImage *image, GError **error)
+static bool load_plain(const char *name, const BootMemory *memory, hwaddr start, const uint8_t *data,
+                       size_t size, LoadedImage *image, GError **error)
 {
     *image = (LoadedImage){.entry = start, .low = start, .high = start + size};
     return check_range(memory, start, size, error) && boot_add_image(name, start, data, size, error);
@@ -224,8 +271,14 @@ static bool load_plain(const char *name, const BootMemory *memory, hwaddr start,
 static bool load_firmware_data(const char *path, const BootMemory *memory, const uint8_t *data, size_t size,
                                LoadedImage *image, GError **error)
 {
+    const char *foreign;
+
     if (size == 0) {
         return fail(error, "the file is empty");
+    }
+    foreign = is_elf(data, size) ? NULL : foreign_kind(data, size);
+    if (foreign) {
+        return fail(error, "it is %s", foreign);
     }
     return is_elf(data, size) ? load_elf(path, memory, data, size, image, error)
                               : load_plain(path, memory, memory->base, data, size, image, error);
@@ -251,50 +304,6 @@ enum { IMAGE_SIZE = 16, IMAGE_MAGIC2 = 56, IMAGE_HEADER = 64 };
 static bool is_linux_image(const uint8_t *data, size_t size)
 {
     return size >= IMAGE_HEADER && !memcmp(data + IMAGE_MAGIC2, "RSC\x05", 4);
-}
-
-static bool is_text(const uint8_t *data, size_t size)
-{
-    for (size_t i = 0; i < MIN(size, 64); i++) {
-        if ((data[i] < 0x20 && !strchr("\t\r\n", data[i])) || data[i] >= 0x7f || data[i] == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* What a file that is surely no riscv64 kernel is instead; NULL: it may be one. */
-static const char *foreign_kind(const uint8_t *data, size_t size)
-{
-    static const struct {
-        size_t offset;
-        const char *magic;
-        size_t length;
-        const char *what;
-    } kinds[] = {
-        {0, "\x1f\x8b", 2, "compressed with gzip; unpack it first"},
-        {0, "\xfd""7zXZ", 5, "compressed with xz; unpack it first"},
-        {0, "\x28\xb5\x2f\xfd", 4, "compressed with zstd; unpack it first"},
-        {4, "zimg", 4, "a compressed EFI image; unpack it first"},
-        {0x38, "ARM\x64", 4, "a kernel for aarch64, not for riscv64"},
-        {0x202, "HdrS", 4, "a kernel for x86, not for riscv64"},
-        {0, "\x27\x05\x19\x56", 4, "a U-Boot image; unpack it first"},
-        {0, "QFI\xfb", 4, "a qcow2 disk image"},
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (size >= kinds[i].offset + kinds[i].length &&
-            !memcmp(data + kinds[i].offset, kinds[i].magic, kinds[i].length)) {
-            return kinds[i].what;
-        }
-    }
-    if (size < 4) {
-        return "too short to be a kernel";
-    }
-    if (lduw_le_p(data) == 0 || lduw_le_p(data) == 0xffff) {
-        return "not a riscv64 kernel: it does not begin with an instruction";
-    }
-    return is_text(data, size) ? "not a riscv64 kernel: it is text" : NULL;
 }
 
 static bool load_linux_image(const char *path, const BootMemory *memory, hwaddr start, const uint8_t *data,
@@ -328,7 +337,8 @@ static bool load_kernel_data(const char *path, const BootMemory *memory, hwaddr 
     return load_plain(path, memory, start, data, size, image, error);
 }
 
-bool boot_load_kernel(const char *path, const BootMemory *memory, hwaddr start, LoadedImage *image, GError **error)
+bool boot_load_kernel(const char *path, const BootMemory *memory, hwaddr start, LoadedImage *image,
+                      GError **error)
 {
     size_t size;
     g_autofree uint8_t *data = read_whole(path, &size, MAX_FILE, error);
@@ -341,17 +351,20 @@ bool boot_load_kernel(const char *path, const BootMemory *memory, hwaddr start, 
 }
 
 /*
- * Half of RAM behind the kernel's start, or 512 MiB when there is plenty: the kernel has room to grow, and small
- * machines still have room for the initrd.
+ * Half of RAM behind the kernel's start, or 512 MiB when there is plenty: the kernel has room to grow, and
+ * small machines still have room for the initrd.
  */
-bool boot_load_initrd(const char *path, const BootMemory *memory, const LoadedImage *kernel, LoadedImage *image,
-                      GError **error)
+bool boot_load_initrd(const char *path, const BootMemory *memory, const LoadedImage *kernel,
+                      LoadedImage *image, GError **error)
 {
     hwaddr start = kernel->low + MIN(memory->size / 2, MIB(512));
     size_t size;
     g_autofree uint8_t *data = read_whole(path, &size, MAX_FILE, error);
 
-    start = MAX(start, ALIGN_UP(kernel->high, MIB(2)));
+    start = MAX(start, ROUND_UP(kernel->high, MIB(2)));
+    if (data && size == 0) {
+        return fail(error, "initrd '%s': the file is empty", path);
+    }
     if (!data || !load_plain(path, memory, start, data, size, image, error)) {
         error_context(error, "initrd '%s'", path);
         return false;
@@ -368,7 +381,7 @@ hwaddr boot_fdt_address(const BootMemory *memory, size_t size)
     if (memory->base < MIB(3072)) {
         end = MIN(end, MIB(3072));
     }
-    return ALIGN_DOWN(end - MIN(size, memory->size), MIB(2));
+    return ROUND_DOWN(end - MIN(size, memory->size), MIB(2));
 }
 
 #define FW_DYNAMIC_MAGIC   0x4942534f /* "OSBI" */

@@ -2,8 +2,8 @@
 /*
  * The device tree of the "virt" board, written front to back in the order of its nodes.
  *
- * Handles (phandles) are numbered ahead of writing: two per hart, then one per PLIC, then the finisher.  Errors of
- * libfdt are sticky: each call does nothing after the first one, and the end reports it.
+ * Handles (phandles) are numbered ahead of writing: two per hart, then one per PLIC, then the finisher.
+ * Errors of libfdt are sticky: each call does nothing after the first one, and the end reports it.
  */
 #include "hw/riscv/virt.h"
 
@@ -208,7 +208,8 @@ static void put_cpu_property(const char *name, const char *value, void *opaque)
         return;
     }
     list = g_strdup(value);
-    put_bytes(w, name, g_str_equal(name, "riscv,isa-extensions") ? g_strdelimit(list, " ", '\0') : list, length);
+    put_bytes(w, name, g_str_equal(name, "riscv,isa-extensions") ? g_strdelimit(list, " ", '\0') : list,
+              length);
 }
 
 static void write_cpu(FdtWriter *w, unsigned hart, int node)
@@ -401,7 +402,8 @@ static void write_clint(FdtWriter *w, const VirtSocket *socket)
     end(w);
 }
 
-static void write_swi(FdtWriter *w, const VirtSocket *socket, VirtPlace where, const char *kind, uint32_t line)
+static void write_swi(FdtWriter *w, const VirtSocket *socket, VirtPlace where, const char *kind,
+                      uint32_t line)
 {
     uint64_t size = 0x4000;
     hwaddr base = virt_map[where].base + (socket - w->v->sockets) * virt_map[where].size;
@@ -471,9 +473,9 @@ static void write_pcie(FdtWriter *w)
 
     begin(w, "pci@%" PRIx64, ecam->base);
     put_interrupt_map(w);
-    put_cells(w, "ranges", RANGE_IO, 0, 0, CELLS64(pio->base), CELLS64(pio->size), RANGE_MMIO, CELLS64(mmio->base),
-              CELLS64(mmio->base), CELLS64(mmio->size), RANGE_MMIO64, CELLS64(high->base), CELLS64(high->base),
-              CELLS64(high->size));
+    put_cells(w, "ranges", RANGE_IO, 0, 0, CELLS64(pio->base), CELLS64(pio->size), RANGE_MMIO,
+              CELLS64(mmio->base), CELLS64(mmio->base), CELLS64(mmio->size), RANGE_MMIO64,
+              CELLS64(high->base), CELLS64(high->base), CELLS64(high->size));
     put_reg(w, ecam->base, ecam->size);
     put_flag(w, "dma-coherent");
     put_cells(w, "bus-range", 0, (uint32_t)(ecam->size >> 20) - 1);

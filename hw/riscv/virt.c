@@ -2,9 +2,9 @@
 /*
  * The "virt" board: where everything is, and the order in which it is made.
  *
- * The map and the interrupt numbers are those that guests know from QEMU's board of this name.  Devices are made by
- * the name of their type, so the board knows their registers no better than their drivers do.  The order of making is
- * the order of sections in the migration stream.
+ * The map and the interrupt numbers are those that guests know from QEMU's board of this name.  Devices are
+ * made by the name of their type, so the board knows their registers no better than their drivers do.  The
+ * order of making is the order of sections in the migration stream.
  */
 #include "hw/riscv/virt.h"
 
@@ -20,25 +20,24 @@
 #include "config-host.h"
 #include "util/error.h"
 
-#define GIB(n)          ((uint64_t)(n) << 30)
-#define ALIGN_UP(x, a)  (((x) + (a) - 1) & ~((uint64_t)(a) - 1))
+#define GIB(n) ((uint64_t)(n) << 30)
 
 const VirtMapEntry virt_map[VIRT_NUM_PLACES] = {
     [VIRT_MROM] = {0x1000, 0xf000},
     [VIRT_TEST] = {0x100000, 0x1000},
     [VIRT_RTC] = {0x101000, 0x1000},
-    [VIRT_CLINT] = {0x2000000, 0x10000},       /* of each socket */
-    [VIRT_ACLINT_SSWI] = {0x2f00000, 0x4000},  /* of each socket */
+    [VIRT_CLINT] = {0x2000000, 0x10000},      /* of each socket */
+    [VIRT_ACLINT_SSWI] = {0x2f00000, 0x4000}, /* of each socket */
     [VIRT_PCIE_PIO] = {0x3000000, 0x10000},
     [VIRT_PLATFORM_BUS] = {0x4000000, 0x2000000},
-    [VIRT_PLIC] = {0xc000000, 0x600000},       /* of each socket */
+    [VIRT_PLIC] = {0xc000000, 0x600000}, /* of each socket */
     [VIRT_UART] = {0x10000000, 0x100},
-    [VIRT_VIRTIO] = {0x10001000, 0x1000},      /* of each slot */
+    [VIRT_VIRTIO] = {0x10001000, 0x1000}, /* of each slot */
     [VIRT_FW_CFG] = {0x10100000, 0x18},
-    [VIRT_FLASH] = {0x20000000, 0x4000000},    /* two chips */
+    [VIRT_FLASH] = {0x20000000, 0x4000000}, /* two chips */
     [VIRT_PCIE_ECAM] = {0x30000000, 0x10000000},
     [VIRT_PCIE_MMIO] = {0x40000000, 0x40000000},
-    [VIRT_DRAM] = {0x80000000, 0},             /* as -m says */
+    [VIRT_DRAM] = {0x80000000, 0}, /* as -m says */
 };
 
 #define PCIE_HIGH_SIZE      GIB(16)
@@ -64,7 +63,8 @@ const VirtSocket *virt_pcie_socket(const VirtMachine *v)
 /* --- devices by name --- */
 
 /* Makes a device with properties from @properties ("name", "value", ..., NULL).  NULL on error. */
-static Device *make_device(const char *type_name, const char *name, const char *const *properties, GError **error)
+static Device *make_device(const char *type_name, const char *name, const char *const *properties,
+                           GError **error)
 {
     const DeviceType *type = device_type_find(type_name);
     Device *dev;
@@ -121,7 +121,8 @@ static bool add_socket(VirtMachine *v, int node, unsigned first, unsigned last, 
     if (v->num_sockets == VIRT_MAX_SOCKETS) {
         return fail(error, "the board has at most %d NUMA nodes with CPUs", VIRT_MAX_SOCKETS);
     }
-    v->sockets[v->num_sockets++] = (VirtSocket){.node = node, .first_hart = first, .num_harts = last - first + 1};
+    v->sockets[v->num_sockets++] =
+        (VirtSocket){.node = node, .first_hart = first, .num_harts = last - first + 1};
     return true;
 }
 
@@ -141,8 +142,10 @@ static bool find_sockets(VirtMachine *v, GError **error)
         if (node->first_cpu < 0) {
             continue;
         }
-        if (node->first_cpu != next || node->last_cpu < node->first_cpu || node->last_cpu >= config->smp_cpus) {
-            return fail(error, "CPUs of NUMA nodes must follow each other and be less than %d: node %u has %d to %d",
+        if (node->first_cpu != next || node->last_cpu < node->first_cpu ||
+            node->last_cpu >= config->smp_cpus) {
+            return fail(error,
+                        "CPUs of NUMA nodes must follow each other and be less than %d: node %u has %d to %d",
                         config->smp_cpus, i, node->first_cpu, node->last_cpu);
         }
         if (!add_socket(v, i, node->first_cpu, node->last_cpu, error)) {
@@ -153,11 +156,13 @@ static bool find_sockets(VirtMachine *v, GError **error)
     return next == config->smp_cpus || fail(error, "CPU %d is in no NUMA node", next);
 }
 
-static Device *make_hart_device(const VirtSocket *socket, const char *type, const char *name, bool sswi, GError **error)
+static Device *make_hart_device(const VirtSocket *socket, const char *type, const char *name, bool sswi,
+                                GError **error)
 {
     g_autofree char *first = g_strdup_printf("%u", socket->first_hart);
     g_autofree char *count = g_strdup_printf("%u", socket->num_harts);
-    const char *const properties[] = {"hartid-base", first, "num-harts", count, sswi ? "sswi" : NULL, "on", NULL};
+    const char *const properties[] = {"hartid-base",        first, "num-harts", count,
+                                      sswi ? "sswi" : NULL, "on",  NULL};
 
     return make_device(type, name, properties, error);
 }
@@ -230,7 +235,8 @@ static bool make_sockets(VirtMachine *v, GError **error)
     for (unsigned i = 0; i < v->num_sockets; i++) {
         VirtSocket *socket = &v->sockets[i];
 
-        if (!make_harts(v, socket, error) || !make_local_interrupts(v, socket, error) || !make_plic(v, socket, error)) {
+        if (!make_harts(v, socket, error) || !make_local_interrupts(v, socket, error) ||
+            !make_plic(v, socket, error)) {
             return false;
         }
     }
@@ -248,8 +254,8 @@ static bool check_config(VirtMachine *v, GError **error)
     }
     config->max_ram_size = MAX(config->max_ram_size, config->ram_size);
     if (config->ram_size % TARGET_PAGE_SIZE || config->ram_size > GIB(1) * 1024 * 64) {
-        return fail(error, "%" PRIu64 " bytes of RAM are no multiple of %" PRIu64 " or too many", config->ram_size,
-                    TARGET_PAGE_SIZE);
+        return fail(error, "%" PRIu64 " bytes of RAM are no multiple of %" PRIu64 " or too many",
+                    config->ram_size, TARGET_PAGE_SIZE);
     }
     if (config->smp_cpus < 1 || config->smp_cpus > VIRT_MAX_CPUS) {
         return fail(error, "the board has 1 to %d CPUs", VIRT_MAX_CPUS);
@@ -268,7 +274,8 @@ static bool check_numa_memory(const MachineConfig *config, GError **error)
         total += g_array_index(config->numa, NumaNode, i).mem;
     }
     return !config->numa || config->numa->len == 0 || total == config->ram_size ||
-           fail(error, "the NUMA nodes have %" PRIu64 " bytes of memory, -m says %" PRIu64, total, config->ram_size);
+           fail(error, "the NUMA nodes have %" PRIu64 " bytes of memory, -m says %" PRIu64, total,
+                config->ram_size);
 }
 
 /* RAM, then the window for RAM that is plugged in later, then the upper PCI window. */
@@ -286,12 +293,12 @@ static bool make_memory(VirtMachine *v, GError **error)
     memory_region_add_subregion(get_system_memory(), base, v->machine.ram);
     memory_region_add_subregion(get_system_memory(), virt_map[VIRT_MROM].base, rom);
     if (config->max_ram_size > config->ram_size) {
-        v->device_memory.base = ALIGN_UP(end, DEVICE_MEMORY_ALIGN);
-        v->device_memory.size = ALIGN_UP(config->max_ram_size - config->ram_size, DEVICE_MEMORY_ALIGN) +
+        v->device_memory.base = ROUND_UP(end, DEVICE_MEMORY_ALIGN);
+        v->device_memory.size = ROUND_UP(config->max_ram_size - config->ram_size, DEVICE_MEMORY_ALIGN) +
                                 config->ram_slots * DEVICE_MEMORY_ALIGN;
         end = v->device_memory.base + v->device_memory.size;
     }
-    v->pcie_high = (VirtMapEntry){ALIGN_UP(end, PCIE_HIGH_SIZE), PCIE_HIGH_SIZE};
+    v->pcie_high = (VirtMapEntry){ROUND_UP(end, PCIE_HIGH_SIZE), PCIE_HIGH_SIZE};
     return true;
 }
 
@@ -331,9 +338,12 @@ static bool make_virtio_slots(VirtMachine *v, GError **error)
 {
     const VirtMapEntry *place = &virt_map[VIRT_VIRTIO];
 
-    for (unsigned i = 0; i < VIRT_VIRTIO_SLOTS && device_type_find("virtio-mmio"); i++) {
+    /* the highest first: a device without "bus=" gets the oldest free bus, and people know it at 0x10008000 */
+    for (unsigned i = VIRT_VIRTIO_SLOTS; i-- > 0;) {
         g_autofree char *name = g_strdup_printf("virtio-mmio.%u", i);
-        Device *dev = make_device("virtio-mmio", name, NULL, error);
+        g_autofree char *slot = g_strdup_printf("%u", i);
+        const char *const properties[] = {"slot", slot, NULL};
+        Device *dev = make_device("virtio-mmio", name, properties, error);
 
         if (!dev) {
             return false;
@@ -401,7 +411,8 @@ static bool make_flash(VirtMachine *v, GError **error)
     for (int i = 0; i < 2; i++) {
         g_autofree char *name = g_strdup_printf("virt.flash%d", i);
         BlockBackend *drive = drive_get(DRIVE_IF_PFLASH, i);
-        const char *const properties[] = {"name", name, drive ? "drive" : NULL, drive ? block_name(drive) : NULL, NULL};
+        const char *const properties[] = {"name", name, drive ? "drive" : NULL,
+                                          drive ? block_name(drive) : NULL, NULL};
         Device *dev = make_device("cfi.pflash01", name, properties, error);
 
         if (!dev) {
@@ -418,19 +429,19 @@ static bool virt_init(Machine *machine, GError **error)
     VirtMachine *v = (VirtMachine *)machine;
 
     v->dimms = g_ptr_array_new();
-    return check_config(v, error) && find_sockets(v, error) && make_memory(v, error) && make_sockets(v, error) &&
-           make_finisher(v, error) && make_fw_cfg(v, error) && make_virtio_slots(v, error) && make_pcie(v, error) &&
-           make_serial(v, error) && make_rtc(v, error) && make_flash(v, error);
+    return check_config(v, error) && find_sockets(v, error) && make_memory(v, error) &&
+           make_sockets(v, error) && make_finisher(v, error) && make_fw_cfg(v, error) &&
+           make_virtio_slots(v, error) && make_pcie(v, error) && make_serial(v, error) &&
+           make_rtc(v, error) && make_flash(v, error);
 }
 
 /* --- what it starts from --- */
 
 typedef struct VirtBoot {
     BootMemory memory;
-    hwaddr entry;          /* where the harts start */
-    hwaddr next;           /* where firmware goes on; 0: nowhere */
+    hwaddr entry; /* where the harts start */
+    hwaddr next;  /* where firmware goes on; 0: nowhere */
     LoadedImage firmware, kernel, initrd;
-    bool has_kernel;       /* in RAM, by us */
 } VirtBoot;
 
 /* "none" starts at RAM's beginning whatever is there; a test without guest code needs no default firmware. */
@@ -445,7 +456,8 @@ static bool load_firmware(const MachineConfig *config, VirtBoot *boot, GError **
         return true;
     }
     if (by_default && !g_file_test(path, G_FILE_TEST_EXISTS)) {
-        return fail(error, "there is no default firmware at '%s': install package 'opensbi', or give -bios", path);
+        return fail(error, "there is no default firmware at '%s': install package 'opensbi', or give -bios",
+                    path);
     }
     if (!boot_load_firmware(path, &boot->memory, &boot->firmware, error)) {
         return false;
@@ -461,7 +473,7 @@ static bool no_firmware(const MachineConfig *config)
 
 static bool load_kernel(const MachineConfig *config, VirtBoot *boot, GError **error)
 {
-    hwaddr start = ALIGN_UP(boot->firmware.high, UINT64_C(2) << 20);
+    hwaddr start = ROUND_UP(boot->firmware.high, UINT64_C(2) << 20);
 
     if (!config->kernel) {
         return !config->initrd || fail(error, "-initrd needs -kernel");
@@ -469,15 +481,16 @@ static bool load_kernel(const MachineConfig *config, VirtBoot *boot, GError **er
     if (!boot_load_kernel(config->kernel, &boot->memory, start, &boot->kernel, error)) {
         return false;
     }
-    boot->has_kernel = true;
     boot->next = boot->kernel.entry;
     if (no_firmware(config)) {
         boot->entry = boot->kernel.entry;
     }
-    return !config->initrd || boot_load_initrd(config->initrd, &boot->memory, &boot->kernel, &boot->initrd, error);
+    return !config->initrd ||
+           boot_load_initrd(config->initrd, &boot->memory, &boot->kernel, &boot->initrd, error);
 }
 
-/* Flash holds the first program when there is no firmware, else the one after it, which asks fw_cfg for a kernel. */
+/* Flash holds the first program when there is no firmware, else the one after it, which asks fw_cfg for a
+ * kernel. */
 static bool boot_from_flash(VirtMachine *v, VirtBoot *boot, GError **error)
 {
     const MachineConfig *config = &v->machine.config;
@@ -575,7 +588,9 @@ static bool choose_place(const VirtMachine *v, PcDimm *dimm, GError **error)
         return dimm->addr || fail(error, "no %" PRIu64 " MiB are free for memory devices", dimm->size >> 20);
     }
     if (!in_window(v, dimm->addr, dimm->size) || dimm->addr % TARGET_PAGE_SIZE) {
-        return fail(error, "address 0x%" PRIx64 " is not in the window for memory devices, 0x%" PRIx64 " to 0x%" PRIx64,
+        return fail(error,
+                    "address 0x%" PRIx64 " is not in the window for memory devices, 0x%" PRIx64
+                    " to 0x%" PRIx64,
                     dimm->addr, window->base, window->base + window->size);
     }
     return place_is_free(v, dimm->addr, dimm->size) ||
@@ -657,12 +672,13 @@ static const Field virt_properties[] = {
     F_ENUM(VirtMachine, acpi, "acpi", acpi_names, "OnOffAuto", .default_value = "auto",
            .help = "accepted; tables are not built"),
     F_BOOL(VirtMachine, aclint, "aclint", .help = "an ACLINT with interrupts for S-mode instead of a CLINT"),
-    F_ENUM(VirtMachine, aia, "aia", aia_names, "VirtAia", .default_value = "none", .help = "interrupt architecture"),
+    F_ENUM(VirtMachine, aia, "aia", aia_names, "VirtAia", .default_value = "none",
+           .help = "interrupt architecture"),
     FIELD_END,
 };
 
 MACHINE_TYPE(virt, .name = "virt", .help = "RISC-V board of virtio devices", .is_default = true,
              .max_cpus = VIRT_MAX_CPUS, .default_cpu = "rv64", .default_ram_id = "riscv_virt_board.ram",
              .default_ram_size = UINT64_C(128) << 20, .instance_size = sizeof(VirtMachine),
-             .properties = virt_properties, .init = virt_init, .done = virt_done, .plug_memory = virt_plug_memory,
-             .unplug_memory = virt_unplug_memory);
+             .properties = virt_properties, .init = virt_init, .done = virt_done,
+             .plug_memory = virt_plug_memory, .unplug_memory = virt_unplug_memory);

@@ -75,7 +75,7 @@ const VirtSocket *virt_pcie_socket(const VirtMachine *v);
 
 /* What /chosen says besides the console. */
 typedef struct VirtChosen {
-    const char *bootargs; /* NULL: none */
+    const char *bootargs;            /* NULL: none */
     hwaddr initrd_start, initrd_end; /* equal: none */
 } VirtChosen;
 

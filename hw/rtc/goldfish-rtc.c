@@ -2,8 +2,8 @@
 /*
  * Goldfish real-time clock: nanoseconds since 1970 in two halves, and one alarm.
  *
- * The guest's time is the host's wall clock plus an offset, so it is right again after the machine stood for a while.
- * Reading the low half latches the high one.  Big lock.
+ * The guest's time is the host's wall clock plus an offset, so it is right again after the machine stood for
+ * a while.  Reading the low half latches the high one.  Big lock.
  */
 #include "system/clock.h"
 #include "system/device.h"

@@ -2,11 +2,12 @@
 /*
  * virtio-blk: a disk (virtio 1.2, 5.2).
  *
- * A request goes: queue -> checked and submitted to the image -> worker thread reads or writes guest memory -> completed
- * on the queue's loop: status byte, used ring, interrupt.  With iothread= the queue's loop is that thread, and guest
- * memory is marked dirty by threads that never hold the big lock.
+ * A request goes: queue -> checked and submitted to the image -> worker thread reads or writes guest memory
+ * -> completed on the queue's loop: status byte, used ring, interrupt.  With iothread= the queue's loop is
+ * that thread, and guest memory is marked dirty by threads that never hold the big lock.
  *
- * When the machine stops no request is taken any more and those in flight are drained, so none is ever in the stream.
+ * When the machine stops no request is taken any more and those in flight are drained, so none is ever in the
+ * stream.
  */
 #include "hw/virtio.h"
 
@@ -39,14 +40,14 @@ enum {
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
 
-#define T_BARRIER       0x80000000u /* old drivers; means nothing any more */
-#define HEADER_SIZE     16
-#define SERIAL_SIZE     20
-#define RANGE_SIZE      16 /* one discard or write zeroes segment */
-#define RANGE_UNMAP     1u
-#define MAX_SECTORS     (INT32_MAX / BLOCK_SECTOR_SIZE)
-#define CONFIG_WCE      32
-#define CONFIG_SIZE     57 /* up to write_zeroes_may_unmap */
+#define T_BARRIER   0x80000000u /* old drivers; means nothing any more */
+#define HEADER_SIZE 16
+#define SERIAL_SIZE 20
+#define RANGE_SIZE  16 /* one discard or write zeroes segment */
+#define RANGE_UNMAP 1u
+#define MAX_SECTORS (INT32_MAX / BLOCK_SECTOR_SIZE)
+#define CONFIG_WCE  32
+#define CONFIG_SIZE 57 /* up to write_zeroes_may_unmap */
 
 typedef struct VirtIOBlock {
     VirtIODevice vdev;
@@ -114,7 +115,8 @@ static bool sectors_ok(const VirtIOBlock *s, uint64_t sector, uint64_t bytes)
     uint64_t total = block_size(s->blk) / BLOCK_SECTOR_SIZE;
 
     return bytes % s->logical_block_size == 0 && sector <= total &&
-           sector % (s->logical_block_size / BLOCK_SECTOR_SIZE) == 0 && bytes / BLOCK_SECTOR_SIZE <= total - sector;
+           sector % (s->logical_block_size / BLOCK_SECTOR_SIZE) == 0 &&
+           bytes / BLOCK_SECTOR_SIZE <= total - sector;
 }
 
 static void do_read(Request *r)
@@ -182,15 +184,16 @@ static void do_range(Request *r, bool zeroes)
         block_aio_write_zeroes(r->s->blk, sector * BLOCK_SECTOR_SIZE, (uint64_t)n_sectors * BLOCK_SECTOR_SIZE,
                                flags & RANGE_UNMAP, finished, r, r->s->loop);
     } else {
-        block_aio_discard(r->s->blk, sector * BLOCK_SECTOR_SIZE, (uint64_t)n_sectors * BLOCK_SECTOR_SIZE, finished,
-                          r, r->s->loop);
+        block_aio_discard(r->s->blk, sector * BLOCK_SECTOR_SIZE, (uint64_t)n_sectors * BLOCK_SECTOR_SIZE,
+                          finished, r, r->s->loop);
     }
 }
 
 static void start(Request *r)
 {
     trace(virtio_blk_request, r->type, r->sector,
-          virtio_iov_size(r->elem->in_sg, r->elem->in_num) + virtio_iov_size(r->elem->out_sg, r->elem->out_num));
+          virtio_iov_size(r->elem->in_sg, r->elem->in_num) +
+              virtio_iov_size(r->elem->out_sg, r->elem->out_num));
     switch (r->type & ~T_BARRIER) {
     case T_IN:
         do_read(r);
@@ -296,8 +299,8 @@ static uint64_t blk_get_features(VirtIODevice *vdev, uint64_t features)
 {
     VirtIOBlock *s = blk_of(vdev);
 
-    features |= VIRTIO_FEATURE(BLK_F_SEG_MAX) | VIRTIO_FEATURE(BLK_F_GEOMETRY) | VIRTIO_FEATURE(BLK_F_TOPOLOGY) |
-                VIRTIO_FEATURE(BLK_F_BLK_SIZE) | VIRTIO_FEATURE(BLK_F_FLUSH);
+    features |= VIRTIO_FEATURE(BLK_F_SEG_MAX) | VIRTIO_FEATURE(BLK_F_GEOMETRY) |
+                VIRTIO_FEATURE(BLK_F_TOPOLOGY) | VIRTIO_FEATURE(BLK_F_BLK_SIZE) | VIRTIO_FEATURE(BLK_F_FLUSH);
     features |= s->config_wce ? VIRTIO_FEATURE(BLK_F_CONFIG_WCE) : 0;
     features |= block_read_only(s->blk) ? VIRTIO_FEATURE(BLK_F_RO) : 0;
     features |= s->num_queues > 1 ? VIRTIO_FEATURE(BLK_F_MQ) : 0;
@@ -354,7 +357,8 @@ static void blk_set_config(VirtIODevice *vdev, const uint8_t *c)
 
 /* --- state --- */
 
-/* The list of requests in flight: always empty here.  Others write their host's structs there: not to be trusted. */
+/* The list of requests in flight: always empty here.  Others write their host's structs there: not to be
+ * trusted. */
 static void blk_state(StateIO *io, VirtIODevice *vdev)
 {
     uint8_t more = 0;
@@ -393,15 +397,18 @@ static bool check_properties(VirtIOBlock *s, GError **error)
         return fail(error, "num-queues %u is more than %u", s->num_queues, VIRTIO_QUEUE_MAX);
     }
     if (s->queue_size <= 2 || s->queue_size > VIRTQUEUE_MAX_SIZE || !is_power_of_2(s->queue_size)) {
-        return fail(error, "queue-size %u is no power of two from 4 to %u", s->queue_size, VIRTQUEUE_MAX_SIZE);
+        return fail(error, "queue-size %u is no power of two from 4 to %u", s->queue_size,
+                    VIRTQUEUE_MAX_SIZE);
     }
     if (!is_block_size(s->logical_block_size) || !is_block_size(s->physical_block_size) ||
         s->physical_block_size < s->logical_block_size) {
-        return fail(error, "block sizes %u and %u are not possible", s->logical_block_size, s->physical_block_size);
+        return fail(error, "block sizes %u and %u are not possible", s->logical_block_size,
+                    s->physical_block_size);
     }
-    if (s->max_discard_sectors == 0 || s->max_discard_sectors > MAX_SECTORS || s->max_write_zeroes_sectors == 0 ||
-        s->max_write_zeroes_sectors > MAX_SECTORS) {
-        return fail(error, "max-discard-sectors and max-write-zeroes-sectors lie between 1 and %u", MAX_SECTORS);
+    if (s->max_discard_sectors == 0 || s->max_discard_sectors > MAX_SECTORS ||
+        s->max_write_zeroes_sectors == 0 || s->max_write_zeroes_sectors > MAX_SECTORS) {
+        return fail(error, "max-discard-sectors and max-write-zeroes-sectors lie between 1 and %u",
+                    MAX_SECTORS);
     }
     return true;
 }
@@ -461,8 +468,10 @@ static void blk_unrealize(Device *dev)
 static const Field blk_properties[] = {
     VIRTIO_COMMON_PROPERTIES(VirtIOBlock, vdev),
     F_STRING(VirtIOBlock, drive, "drive", .help = "id of a drive or node name of an image"),
-    F_STRING(VirtIOBlock, serial, "serial", .optional = true, .help = "at most 20 characters the guest can read"),
-    F_STRING(VirtIOBlock, iothread, "iothread", .optional = true, .help = "id of the iothread that serves requests"),
+    F_STRING(VirtIOBlock, serial, "serial", .optional = true,
+             .help = "at most 20 characters the guest can read"),
+    F_STRING(VirtIOBlock, iothread, "iothread", .optional = true,
+             .help = "id of the iothread that serves requests"),
     F_U16(VirtIOBlock, num_queues, "num-queues", .optional = true, .default_value = "1"),
     F_U16(VirtIOBlock, queue_size, "queue-size", .optional = true, .default_value = "256"),
     F_U32(VirtIOBlock, logical_block_size, "logical_block_size", .optional = true, .default_value = "512"),
@@ -470,7 +479,8 @@ static const Field blk_properties[] = {
     F_U32(VirtIOBlock, min_io_size, "min_io_size", .optional = true),
     F_U32(VirtIOBlock, opt_io_size, "opt_io_size", .optional = true),
     F_U32(VirtIOBlock, discard_granularity, "discard_granularity", .optional = true),
-    F_U32(VirtIOBlock, max_discard_sectors, "max-discard-sectors", .optional = true, .default_value = "4194303"),
+    F_U32(VirtIOBlock, max_discard_sectors, "max-discard-sectors", .optional = true,
+          .default_value = "4194303"),
     F_U32(VirtIOBlock, max_write_zeroes_sectors, "max-write-zeroes-sectors", .optional = true,
           .default_value = "4194303"),
     F_BOOL(VirtIOBlock, config_wce, "config-wce", .optional = true, .default_value = "on"),

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virtio-serial and its ports (virtio 1.2, 5.3): "virtconsole" is a terminal, "virtserialport" a plain channel with a
- * name, each connected to a character device.
+ * virtio-serial and its ports (virtio 1.2, 5.3): "virtconsole" is a terminal, "virtserialport" a plain
+ * channel with a name, each connected to a character device.
  *
- * Port 0 has queues 0 (to the guest) and 1 (from it), the control messages have 2 and 3, port n > 0 has 2n + 2 and
- * 2n + 3.  Input for the guest is taken from the chardev only as far as the guest has given buffers.  Output that the
- * chardev does not take now stays in its request.
+ * Port 0 has queues 0 (to the guest) and 1 (from it), the control messages have 2 and 3, port n > 0 has 2n +
+ * 2 and 2n + 3.  Input for the guest is taken from the chardev only as far as the guest has given buffers.
+ * Output that the chardev does not take now stays in its request.
  */
 #include "hw/virtio.h"
 
@@ -28,9 +28,9 @@ enum {
     MSG_PORT_NAME = 7,
 };
 
-#define MAX_PORTS   31
-#define CONFIG_SIZE 12 /* cols, rows, max_nr_ports, emerg_wr */
-#define MSG_SIZE    8  /* port, event, value */
+#define MAX_PORTS     31
+#define CONFIG_SIZE   12 /* cols, rows, max_nr_ports, emerg_wr */
+#define MSG_SIZE      8  /* port, event, value */
 #define MSG_QUEUE_MAX 1024
 
 typedef struct SerialPort SerialPort;
@@ -531,9 +531,10 @@ static bool serial_realize(Device *dev, GError **error)
     virtio_init(&s->vdev, &serial_ops, CONFIG_SIZE);
     for (unsigned i = 0; i <= s->max_ports; i++) {
         bool control = i == 1;
-        VirtQueue *in = virtio_add_queue(&s->vdev, control ? 32 : 128, control ? handle_control_in : handle_port_in, NULL);
-        VirtQueue *out =
-            virtio_add_queue(&s->vdev, control ? 32 : 128, control ? handle_control_out : handle_port_out, NULL);
+        VirtQueue *in = virtio_add_queue(&s->vdev, control ? 32 : 128,
+                                         control ? handle_control_in : handle_port_in, NULL);
+        VirtQueue *out = virtio_add_queue(&s->vdev, control ? 32 : 128,
+                                          control ? handle_control_out : handle_port_out, NULL);
 
         if (control) {
             s->control_in = in;
@@ -560,7 +561,8 @@ static void port_event(void *opaque, CharEvent event)
     SerialPort *p = opaque;
     bool connected = event == CHAR_EVENT_OPENED;
 
-    if ((event != CHAR_EVENT_OPENED && event != CHAR_EVENT_CLOSED) || p->is_console || connected == p->host_connected) {
+    if ((event != CHAR_EVENT_OPENED && event != CHAR_EVENT_CLOSED) || p->is_console ||
+        connected == p->host_connected) {
         return; /* a console is always there */
     }
     p->host_connected = connected;
@@ -652,16 +654,16 @@ static const Field port_properties[] = {
 static const StateSection serial_section = VIRTIO_STATE_SECTION("virtio-console", 3);
 
 DEVICE_TYPE(device_type_virtio_serial, .name = "virtio-serial-device", .help = "serial ports and consoles",
-            .bus = "virtio-bus", .category = "input", .user_creatable = true, .instance_size = sizeof(VirtIOSerial),
-            .properties = serial_properties, .realize = serial_realize, .unrealize = serial_unrealize,
-            .reset = virtio_device_reset, .state = &serial_section);
+            .bus = "virtio-bus", .category = "input", .user_creatable = true,
+            .instance_size = sizeof(VirtIOSerial), .properties = serial_properties, .realize = serial_realize,
+            .unrealize = serial_unrealize, .reset = virtio_device_reset, .state = &serial_section);
 
 DEVICE_TYPE(device_type_virtconsole, .name = "virtconsole", .help = "a console of a virtio-serial device",
             .bus = "virtio-serial-bus", .category = "input", .user_creatable = true, .hotpluggable = true,
             .instance_size = sizeof(SerialPort), .properties = port_properties, .realize = port_realize,
             .unrealize = port_unrealize);
 
-DEVICE_TYPE(device_type_virtserialport, .name = "virtserialport", .help = "a channel of a virtio-serial device",
-            .bus = "virtio-serial-bus", .category = "input", .user_creatable = true, .hotpluggable = true,
-            .instance_size = sizeof(SerialPort), .properties = port_properties, .realize = port_realize,
-            .unrealize = port_unrealize);
+DEVICE_TYPE(device_type_virtserialport, .name = "virtserialport",
+            .help = "a channel of a virtio-serial device", .bus = "virtio-serial-bus", .category = "input",
+            .user_creatable = true, .hotpluggable = true, .instance_size = sizeof(SerialPort),
+            .properties = port_properties, .realize = port_realize, .unrealize = port_unrealize);

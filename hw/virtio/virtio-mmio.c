@@ -2,8 +2,8 @@
 /*
  * virtio-mmio: one virtio device behind 512 bytes of registers (virtio 1.2, 4.2).
  *
- * Legacy (version 1, the default as on other machines of this kind) and modern (version 2) register sets; an empty slot
- * has device id 0.  The slot offers a bus for one device.
+ * Legacy (version 1, the default as on other machines of this kind) and modern (version 2) register sets; an
+ * empty slot has device id 0.  The slot offers a bus for one device.
  */
 #include "hw/virtio.h"
 
@@ -165,12 +165,18 @@ static MemTxResult mmio_read(void *opaque, hwaddr addr, uint64_t *data, unsigned
     return MEMTX_OK;
 }
 
+/* Status 0: what was said of queues is forgotten.  A legacy driver's page size stays: it is told before the reset. */
 static void soft_reset(VirtIOMmio *m)
+{
+    memset(m->guest_features, 0, sizeof(m->guest_features));
+    memset(m->queues, 0, sizeof(m->queues));
+}
+
+static void hard_reset(VirtIOMmio *m)
 {
     m->host_features_sel = m->guest_features_sel = 0;
     m->guest_page_shift = 0;
-    memset(m->guest_features, 0, sizeof(m->guest_features));
-    memset(m->queues, 0, sizeof(m->queues));
+    soft_reset(m);
 }
 
 static void write_status(VirtIOMmio *m, uint8_t status)
@@ -207,7 +213,8 @@ static void write_queue_ready(VirtIOMmio *m, VirtQueue *vq, uint32_t value)
 
     if (value & 1) {
         virtio_queue_set_num(vq, q->num);
-        virtio_queue_set_rings(vq, (uint64_t)q->desc[1] << 32 | q->desc[0], (uint64_t)q->avail[1] << 32 | q->avail[0],
+        virtio_queue_set_rings(vq, (uint64_t)q->desc[1] << 32 | q->desc[0],
+                               (uint64_t)q->avail[1] << 32 | q->avail[0],
                                (uint64_t)q->used[1] << 32 | q->used[0]);
     }
     q->enabled = vq->enabled = value & 1;
@@ -346,7 +353,7 @@ static void mmio_config_state(StateIO *io, VirtIODevice *vdev)
     VirtIOMmio *m = vdev->transport_opaque;
 
     if (state_loading(io)) {
-        soft_reset(m);
+        hard_reset(m);
     }
     STATE_U32(io, m->host_features_sel);
     STATE_U32(io, m->guest_features_sel);
@@ -403,7 +410,7 @@ static void mmio_unplug(Bus *bus, Device *child)
     VirtIOMmio *m = (VirtIOMmio *)bus->owner;
 
     m->vdev = NULL;
-    soft_reset(m);
+    hard_reset(m);
     irq_lower(m->irq);
 }
 
@@ -433,7 +440,7 @@ static bool mmio_realize(Device *dev, GError **error)
 
 static void mmio_reset(Device *dev)
 {
-    soft_reset((VirtIOMmio *)dev);
+    hard_reset((VirtIOMmio *)dev);
 }
 
 static const Field mmio_properties[] = {
@@ -444,6 +451,6 @@ static const Field mmio_properties[] = {
     FIELD_END,
 };
 
-DEVICE_TYPE(device_type_virtio_mmio, .name = "virtio-mmio", .help = "a slot for a virtio device", .category = "misc",
-            .instance_size = sizeof(VirtIOMmio), .properties = mmio_properties, .init = mmio_init,
-            .realize = mmio_realize, .reset = mmio_reset);
+DEVICE_TYPE(device_type_virtio_mmio, .name = "virtio-mmio", .help = "a slot for a virtio device",
+            .category = "misc", .instance_size = sizeof(VirtIOMmio), .properties = mmio_properties,
+            .init = mmio_init, .realize = mmio_realize, .reset = mmio_reset);

@@ -76,8 +76,9 @@ bool virtio_net_accepts(const VirtIONet *n, const uint8_t *frame, size_t len)
 
 static uint8_t rx_command(VirtIONet *n, uint8_t command, const uint8_t *data, size_t len)
 {
-    uint8_t *const flags[] = {[RX_PROMISC] = &n->promisc, [RX_ALLMULTI] = &n->allmulti, [RX_ALLUNI] = &n->alluni,
-                              [RX_NOMULTI] = &n->nomulti, [RX_NOUNI] = &n->nouni,       [RX_NOBCAST] = &n->nobcast};
+    uint8_t *const flags[] = {
+        [RX_PROMISC] = &n->promisc, [RX_ALLMULTI] = &n->allmulti, [RX_ALLUNI] = &n->alluni,
+        [RX_NOMULTI] = &n->nomulti, [RX_NOUNI] = &n->nouni,       [RX_NOBCAST] = &n->nobcast};
 
     if (len < 1 || command >= G_N_ELEMENTS(flags)) {
         return CTRL_ERR;

@@ -2,9 +2,9 @@
 /*
  * virtio-net: a network card (virtio 1.2, 5.1) with one pair of queues and a control queue.
  *
- * Sending runs in a bottom half of the main loop, so that a guest's kick returns at once and several packets go together.
- * Receiving happens when the back end hands over a frame; a frame for which the guest has no buffers waits at the back
- * end until the guest adds some.  Everything under the big lock.
+ * Sending runs in a bottom half of the main loop, so that a guest's kick returns at once and several packets
+ * go together. Receiving happens when the back end hands over a frame; a frame for which the guest has no
+ * buffers waits at the back end until the guest adds some.  Everything under the big lock.
  */
 #include "hw/virtio.h"
 

@@ -118,7 +118,7 @@ static const Field rng_properties[] = {
 
 static const StateSection rng_section = VIRTIO_STATE_SECTION("virtio-rng", 1);
 
-DEVICE_TYPE(device_type_virtio_rng, .name = "virtio-rng-device", .help = "random numbers", .bus = "virtio-bus",
-            .category = "misc", .user_creatable = true, .instance_size = sizeof(VirtIORng),
-            .properties = rng_properties, .realize = rng_realize, .unrealize = rng_unrealize,
-            .reset = virtio_device_reset, .state = &rng_section);
+DEVICE_TYPE(device_type_virtio_rng, .name = "virtio-rng-device", .help = "random numbers",
+            .bus = "virtio-bus", .category = "misc", .user_creatable = true,
+            .instance_size = sizeof(VirtIORng), .properties = rng_properties, .realize = rng_realize,
+            .unrealize = rng_unrealize, .reset = virtio_device_reset, .state = &rng_section);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The state of a virtio device in the stream: transport, common part, queues, the device's own part, and then what
- * later times added as subsections of "virtio".
+ * The state of a virtio device in the stream: transport, common part, queues, the device's own part, and then
+ * what later times added as subsections of "virtio".
  *
  * Nothing loaded is trusted: sizes and indexes are checked here, ring addresses and contents at each use.
  */
@@ -24,7 +24,8 @@ static void common_state(StateIO *io, VirtIODevice *vdev)
     STATE_U32_RANGE(io, config_len, 0, 4096);
     if (state_loading(io)) {
         if (features & ~vdev->host_features & UINT32_MAX) {
-            state_fail(io, "features 0x%x are not all offered here (0x%x)", features, (uint32_t)vdev->host_features);
+            state_fail(io, "features 0x%x are not all offered here (0x%x)", features,
+                       (uint32_t)vdev->host_features);
             return;
         }
         vdev->guest_features = features;
@@ -204,8 +205,8 @@ static void loaded_queue(StateIO *io, VirtQueue *vq)
     find_used_index(vq);
     vq->inuse = (uint16_t)(vq->last_avail_idx - vq->used_idx);
     if ((uint16_t)(vq->last_avail_idx - vq->used_idx) > vq->num) {
-        state_fail(io, "queue %u: last avail index %u and used index %u do not fit in a ring of %u", vq->index,
-                   vq->last_avail_idx, vq->used_idx, vq->num);
+        state_fail(io, "queue %u: last avail index %u and used index %u do not fit in a ring of %u",
+                   vq->index, vq->last_avail_idx, vq->used_idx, vq->num);
     }
 }
 

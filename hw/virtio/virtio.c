@@ -2,8 +2,8 @@
 /*
  * The common part of virtio devices: status, features, configuration space, interrupts, kicks.
  *
- * Interrupts: the cause is set in vdev->isr (atomic, any thread), then the transport drives its line.  The line is the
- * big lock's, so a queue's own loop leaves that to a bottom half on the main loop.
+ * Interrupts: the cause is set in vdev->isr (atomic, any thread), then the transport drives its line.  The
+ * line is the big lock's, so a queue's own loop leaves that to a bottom half on the main loop.
  */
 #include "hw/virtio.h"
 
@@ -111,7 +111,8 @@ static void kicked_on_loop(void *opaque)
     }
 }
 
-VirtQueue *virtio_add_queue(VirtIODevice *vdev, unsigned size, VirtIOHandleOutput *handle_output, EventLoop *loop)
+VirtQueue *virtio_add_queue(VirtIODevice *vdev, unsigned size, VirtIOHandleOutput *handle_output,
+                            EventLoop *loop)
 {
     VirtQueue *vq = &vdev->queues[vdev->n_queues];
 

@@ -2,15 +2,16 @@
 /*
  * Split virtqueues (virtio 1.2, 2.7).
  *
- * All of a ring is the guest's and may change or lie at any moment: each value is read once, checked and then used.
- * Pieces of a ring are mapped for one access at a time; a piece that is not RAM breaks the device.  The addresses
- * and the size are read once per operation too: a guest that changes them under a running queue harms only itself.
+ * All of a ring is the guest's and may change or lie at any moment: each value is read once, checked and then
+ * used. Pieces of a ring are mapped for one access at a time; a piece that is not RAM breaks the device.  The
+ * addresses and the size are read once per operation too: a guest that changes them under a running queue
+ * harms only itself.
  *
  * Barriers, with the driver as the partner:
  *   pop   reads avail->idx (acquire), then the entries and descriptors below it.
  *   push  writes the used entry, then used->idx (release).
- *   notify  used->idx is written, full barrier, then the driver's wish for an interrupt is read; the driver writes its
- *           wish, full barrier, then reads used->idx: one of the two sees the other.
+ *   notify  used->idx is written, full barrier, then the driver's wish for an interrupt is read; the driver
+ * writes its wish, full barrier, then reads used->idx: one of the two sees the other.
  */
 #include "hw/virtio.h"
 
@@ -164,7 +165,8 @@ static bool chain_read(Chain *c, unsigned index)
     const uint8_t *p;
 
     if (index >= c->size) {
-        virtio_error(c->vq->vdev, "queue %u: descriptor %u is past the table of %u", c->vq->index, index, c->size);
+        virtio_error(c->vq->vdev, "queue %u: descriptor %u is past the table of %u", c->vq->index, index,
+                     c->size);
         return false;
     }
     if (++c->seen > c->size) {
@@ -244,8 +246,8 @@ static bool gather_buffer(Gather *g, const Desc *d)
                          VIRTQUEUE_MAX_SIZE);
             return false;
         }
-        if (d->addr + done < d->addr ||
-            !dma_map(&address_space_memory, d->addr + done, &len, is_write, &g->maps[g->out_num + g->in_num])) {
+        if (d->addr + done < d->addr || !dma_map(&address_space_memory, d->addr + done, &len, is_write,
+                                                 &g->maps[g->out_num + g->in_num])) {
             virtio_error(g->vq->vdev, "queue %u: buffer at 0x%" PRIx64 " is not in RAM", g->vq->index,
                          d->addr + done);
             return false;
@@ -375,13 +377,14 @@ void virtqueue_fill(VirtQueue *vq, VirtQueueElement *elem, uint32_t len, unsigne
     DmaMapping map;
     uint16_t slot;
 
-    release(elem, elem->scattered ? UINT64_MAX : len); /* the data is marked dirty before the driver can learn of it */
+    release(elem, elem->scattered ? UINT64_MAX
+                                  : len); /* the data is marked dirty before the driver can learn of it */
     if (!usable(vq) || ring_addr(&vq->used) == 0) {
         return;
     }
     slot = (uint16_t)(vq->used_idx + ahead) % num;
-    if (!map_ring(vq, ring_addr(&vq->used) + RING_HEADER + USED_ELEM_SIZE * (uint64_t)slot, USED_ELEM_SIZE, true,
-                  &map)) {
+    if (!map_ring(vq, ring_addr(&vq->used) + RING_HEADER + USED_ELEM_SIZE * (uint64_t)slot, USED_ELEM_SIZE,
+                  true, &map)) {
         return;
     }
     stl_le_p(map.host, head);
@@ -432,7 +435,7 @@ void virtqueue_set_notification(VirtQueue *vq, bool enable)
     }
     if (enable) {
         vq->shadow_avail_idx = vq->last_avail_idx; /* look at the ring again, after the wish is visible */
-        smp_mb();                                  /* partner: the driver's barrier before it reads our wish */
+        smp_mb(); /* partner: the driver's barrier before it reads our wish */
     }
 }
 
@@ -472,7 +475,8 @@ static bool count_chain(VirtQueue *vq, unsigned head, uint64_t *in)
     Chain c = {.vq = vq};
     int more = -1;
 
-    if (chain_open(&c, ring_addr(&vq->desc), ring_num(vq)) && chain_read(&c, head) && chain_enter_indirect(&c)) {
+    if (chain_open(&c, ring_addr(&vq->desc), ring_num(vq)) && chain_read(&c, head) &&
+        chain_enter_indirect(&c)) {
         do {
             *in += c.desc.flags & DESC_F_WRITE ? c.desc.len : 0;
             more = chain_next(&c);

@@ -108,6 +108,8 @@ bool field_set_string(const Field *table, void *object, const char *name, const 
 /* The member as text, newly allocated; NULL when absent or unknown. */
 char *field_get_string(const Field *table, const void *object, const char *name);
 const Field *field_find(const Field *table, const char *name);
+/* One line per row for "TYPE,help": name, kind of value, help, default. */
+void fields_append_help(const Field *table, GString *out);
 
 /*
  * Parses "a=1,b=two,flag,noflag=off" as after a command line option; ",," stands for a comma inside a value.

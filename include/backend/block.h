@@ -2,9 +2,9 @@
 /*
  * Block images: raw files and null devices behind asynchronous requests.
  *
- * A request is carried out by a small pool of worker threads; its callback runs on the event loop that the caller
- * named, on the main loop with the big lock held.  Requests of one image run in no particular order: who needs an
- * order waits for completion. 
+ * A request is carried out by a small pool of worker threads; its callback runs on the event loop that the
+ * caller named, on the main loop with the big lock held.  Requests of one image run in no particular order:
+ * who needs an order waits for completion.
  *
  * Submitting: any thread.  Making, finding, deleting: big lock (or before threads exist).
  */
@@ -32,8 +32,9 @@ typedef struct BlockLimits {
 typedef void BlockFunc(void *opaque, int result);
 
 /*
- * @iov and the memory behind it stay the caller's and must live until @func has run.  @func runs exactly once, never
- * inside these calls.  A range past the end of the image ends with -EIO, writes to a read-only one with -EACCES.
+ * @iov and the memory behind it stay the caller's and must live until @func has run.  @func runs exactly
+ * once, never inside these calls.  A range past the end of the image ends with -EIO, writes to a read-only
+ * one with -EACCES.
  */
 void block_aio_readv(BlockBackend *b, uint64_t offset, const struct iovec *iov, int n_iov, BlockFunc *func,
                      void *opaque, EventLoop *loop);
@@ -59,9 +60,9 @@ BlockLimits block_limits(const BlockBackend *b);
 const char *block_name(const BlockBackend *b); /* the drive's id or the node name */
 
 /*
- * Waits until no request is in flight and each callback has run: dispatches the main loop's completions itself, other
- * loops run on their threads.  Big lock, on the main loop or with no main-loop requests.  New requests are the callers'
- * to hold back.  Called on vm_stop.
+ * Waits until no request is in flight and each callback has run: dispatches the main loop's completions
+ * itself, other loops run on their threads.  Big lock, on the main loop or with no main-loop requests.  New
+ * requests are the callers' to hold back.  Called on vm_stop.
  */
 void block_drain(BlockBackend *b);
 void block_drain_all(void);

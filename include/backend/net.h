@@ -2,8 +2,8 @@
 /*
  * Network: two clients, a guest's card and a host's back end, hand each other Ethernet frames.
  *
- * A frame is delivered at once when the peer takes it, else it waits in the sender's queue (bounded; then it is
- * dropped, as on a wire).  Everything here: big lock.
+ * A frame is delivered at once when the peer takes it, else it waits in the sender's queue (bounded; then it
+ * is dropped, as on a wire).  Everything here: big lock.
  */
 #ifndef BACKEND_NET_H
 #define BACKEND_NET_H
@@ -30,8 +30,8 @@ typedef struct NetClientOps {
 struct NetClient {
     const NetClientOps *ops;
     char *name;
-    char *info;       /* one line for "info network" */
-    NetClient *peer;  /* NULL: the cable hangs loose */
+    char *info;      /* one line for "info network" */
+    NetClient *peer; /* NULL: the cable hangs loose */
     bool link_down;
     GQueue *queue;    /* of GBytes *: frames from this client that the peer did not take yet */
     uint64_t dropped; /* frames from this client that found no room */

@@ -2,13 +2,14 @@
 /*
  * virtio: devices, their queues, and what a transport gives them.
  *
- * A device type embeds a VirtIODevice first, names its VirtIOOps in init and adds its queues at realize.  The guest
- * drives it through a transport (virtio-mmio).  Everything the guest says is checked: what cannot be is reported once,
- * marks the device broken (and NEEDS_RESET for modern drivers) and stops it until the guest resets it.
+ * A device type embeds a VirtIODevice first, names its VirtIOOps in init and adds its queues at realize.  The
+ * guest drives it through a transport (virtio-mmio).  Everything the guest says is checked: what cannot be is
+ * reported once, marks the device broken (and NEEDS_RESET for modern drivers) and stops it until the guest
+ * resets it.
  *
- * Threads: everything under the big lock, except that a queue may belong to an event loop of its own (an iothread): its
- * handle_output, pop, push and notify then run there, without the big lock.  Rings and buffers must lie in RAM, so a
- * queue never waits for the big lock.
+ * Threads: everything under the big lock, except that a queue may belong to an event loop of its own (an
+ * iothread): its handle_output, pop, push and notify then run there, without the big lock.  Rings and buffers
+ * must lie in RAM, so a queue never waits for the big lock.
  */
 #ifndef HW_VIRTIO_H
 #define HW_VIRTIO_H
@@ -63,7 +64,7 @@ typedef struct VirtQueueElement {
     struct iovec *out_sg; /* what the driver wrote */
     DmaMapping *maps;     /* as taken, out first */
     unsigned n_maps;
-    bool scattered;       /* set by a device that does not write from the front: all in buffers count as written */
+    bool scattered; /* set by a device that does not write from the front: all in buffers count as written */
 } VirtQueueElement;
 
 typedef void VirtIOHandleOutput(VirtIODevice *vdev, VirtQueue *vq);
@@ -85,7 +86,7 @@ struct VirtQueue {
     uint16_t last_avail_idx;   /* next entry of the avail ring to take */
     uint16_t shadow_avail_idx; /* what the guest's index last said */
     uint16_t used_idx;
-    uint16_t signalled_used;   /* used_idx at the last interrupt */
+    uint16_t signalled_used; /* used_idx at the last interrupt */
     bool signalled_used_valid;
     bool notification; /* the driver should kick */
     unsigned inuse;    /* popped, not pushed */
@@ -97,8 +98,9 @@ typedef struct VirtIOOps {
     uint64_t (*get_features)(VirtIODevice *vdev, uint64_t common); /* what is offered */
     void (*set_features)(VirtIODevice *vdev, uint64_t features);   /* what was accepted; may be NULL */
     void (*get_config)(VirtIODevice *vdev, uint8_t *config);       /* fills vdev->config_len bytes */
-    void (*set_config)(VirtIODevice *vdev, const uint8_t *config); /* the guest wrote some of it; may be NULL */
-    void (*set_status)(VirtIODevice *vdev, uint8_t status);        /* before vdev->status changes; may be NULL */
+    void (*set_config)(VirtIODevice *vdev,
+                       const uint8_t *config);              /* the guest wrote some of it; may be NULL */
+    void (*set_status)(VirtIODevice *vdev, uint8_t status); /* before vdev->status changes; may be NULL */
     void (*reset)(VirtIODevice *vdev); /* give up all requests; no handle_output runs when it returns */
     /* The machine stops (drain, or give requests back) or goes on; may be NULL. */
     void (*vm_running)(VirtIODevice *vdev, bool running);
@@ -107,8 +109,8 @@ typedef struct VirtIOOps {
 
 /* What a transport does for the device it holds. */
 typedef struct VirtIOTransportOps {
-    void (*update_irq)(VirtIODevice *vdev); /* vdev->isr changed; big lock */
-    bool modern_only_state; /* whether .extra_state travels */
+    void (*update_irq)(VirtIODevice *vdev);                /* vdev->isr changed; big lock */
+    bool modern_only_state;                                /* whether .extra_state travels */
     void (*config_state)(StateIO *io, VirtIODevice *vdev); /* first part of the section */
     void (*extra_state)(StateIO *io, VirtIODevice *vdev);  /* subsections of virtio/extra_state */
     bool (*is_modern)(VirtIODevice *vdev);
@@ -143,10 +145,10 @@ struct VirtIODevice {
 
 /* Rows every virtio device's property table starts with. */
 #define VIRTIO_COMMON_PROPERTIES(S, v)                                                                       \
-    F_BOOL(S, v.prop_indirect_desc, "indirect_desc", .optional = true, .default_value = "on"),              \
-        F_BOOL(S, v.prop_event_idx, "event_idx", .optional = true, .default_value = "on"),                  \
-        F_BOOL(S, v.prop_notify_on_empty, "notify_on_empty", .optional = true, .default_value = "on"),      \
-        F_BOOL(S, v.prop_any_layout, "any_layout", .optional = true, .default_value = "on"),                \
+    F_BOOL(S, v.prop_indirect_desc, "indirect_desc", .optional = true, .default_value = "on"),               \
+        F_BOOL(S, v.prop_event_idx, "event_idx", .optional = true, .default_value = "on"),                   \
+        F_BOOL(S, v.prop_notify_on_empty, "notify_on_empty", .optional = true, .default_value = "on"),       \
+        F_BOOL(S, v.prop_any_layout, "any_layout", .optional = true, .default_value = "on"),                 \
         F_BOOL(S, v.prop_queue_reset, "queue_reset", .optional = true, .default_value = "on")
 
 /* --- a device's life: big lock --- */
@@ -154,7 +156,8 @@ struct VirtIODevice {
 void virtio_init(VirtIODevice *vdev, const VirtIOOps *ops, uint32_t config_len);
 void virtio_cleanup(VirtIODevice *vdev);
 /* @loop NULL: handle_output runs under the big lock, when the driver kicks. */
-VirtQueue *virtio_add_queue(VirtIODevice *vdev, unsigned size, VirtIOHandleOutput *handle_output, EventLoop *loop);
+VirtQueue *virtio_add_queue(VirtIODevice *vdev, unsigned size, VirtIOHandleOutput *handle_output,
+                            EventLoop *loop);
 void virtio_reset(VirtIODevice *vdev);
 void virtio_device_reset(Device *dev); /* for DeviceType.reset */
 /* StateSection.fields of each virtio device. */

@@ -28,6 +28,7 @@ typedef struct CpuOps {
     void (*reset)(CPUState *cpu);                             /* vCPU stopped, big lock */
     bool (*has_work)(CPUState *cpu);                          /* an interrupt would end WFI; vCPU thread, big lock */
     void (*set_irq)(CPUState *cpu, int irq, int level);       /* big lock; raises or lowers mip bits */
+    bool set_irq_any_thread; /* set_irq needs no lock: the lines are atomics */
     void (*set_pc)(CPUState *cpu, vaddr pc);
     vaddr (*get_pc)(CPUState *cpu);
     /* Translates without side effects; false when unmapped. */

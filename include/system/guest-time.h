@@ -2,7 +2,8 @@
 /*
  * Guest time: the machine's 10 MHz counter, which mtime shows and CPUs read.
  *
- * It follows CLOCK_TYPE_VIRTUAL plus a delta, which the guest sets by writing mtime and which migration carries.
+ * It follows CLOCK_TYPE_VIRTUAL plus a delta, which the guest sets by writing mtime and which migration
+ * carries.
  */
 #ifndef SYSTEM_GUEST_TIME_H
 #define SYSTEM_GUEST_TIME_H

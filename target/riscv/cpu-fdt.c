@@ -9,21 +9,50 @@ typedef struct FdtExtension {
 } FdtExtension;
 
 static const FdtExtension fdt_extensions[] = {
-    {"zic64b", EXT_zicbom},     {"zicbom", EXT_zicbom},     {"zicbop", EXT_zicbop},
-    {"zicboz", EXT_zicboz},     {"ziccamoa", EXT_a},        {"ziccif", EXT_none},
-    {"zicclsm", EXT_none},      {"ziccrse", EXT_a},         {"zicntr", EXT_none},
-    {"zicond", EXT_zicond},     {"zicsr", EXT_none},        {"zifencei", EXT_none},
-    {"zihintntl", EXT_zihintntl}, {"zihintpause", EXT_zihintpause}, {"zihpm", EXT_none},
-    {"zimop", EXT_zimop},       {"zmmul", EXT_m},           {"za64rs", EXT_a},
-    {"zaamo", EXT_a},           {"zalrsc", EXT_a},          {"zawrs", EXT_zawrs},
-    {"zfa", EXT_zfa},           {"zfh", EXT_zfh},           {"zfhmin", EXT_zfhmin},
-    {"zca", EXT_c},             {"zcb", EXT_zcb},           {"zcd", EXT_d},
-    {"zcmop", EXT_zcmop},       {"zba", EXT_zba},           {"zbb", EXT_zbb},
-    {"zbc", EXT_zbc},           {"zbs", EXT_zbs},           {"smepmp", EXT_smepmp},
-    {"smstateen", EXT_smstateen}, {"ssccptr", EXT_none},    {"sscounterenw", EXT_none},
-    {"sstc", EXT_sstc},         {"sstvala", EXT_none},      {"sstvecd", EXT_none},
-    {"svade", EXT_svade},       {"svadu", EXT_svadu},       {"svinval", EXT_svinval},
-    {"svnapot", EXT_svnapot},   {"svpbmt", EXT_svpbmt},
+    {"zic64b", EXT_zicbom},
+    {"zicbom", EXT_zicbom},
+    {"zicbop", EXT_zicbop},
+    {"zicboz", EXT_zicboz},
+    {"ziccamoa", EXT_a},
+    {"ziccif", EXT_none},
+    {"zicclsm", EXT_none},
+    {"ziccrse", EXT_a},
+    {"zicntr", EXT_none},
+    {"zicond", EXT_zicond},
+    {"zicsr", EXT_none},
+    {"zifencei", EXT_none},
+    {"zihintntl", EXT_zihintntl},
+    {"zihintpause", EXT_zihintpause},
+    {"zihpm", EXT_none},
+    {"zimop", EXT_zimop},
+    {"zmmul", EXT_m},
+    {"za64rs", EXT_a},
+    {"zaamo", EXT_a},
+    {"zalrsc", EXT_a},
+    {"zawrs", EXT_zawrs},
+    {"zfa", EXT_zfa},
+    {"zfh", EXT_zfh},
+    {"zfhmin", EXT_zfhmin},
+    {"zca", EXT_c},
+    {"zcb", EXT_zcb},
+    {"zcd", EXT_d},
+    {"zcmop", EXT_zcmop},
+    {"zba", EXT_zba},
+    {"zbb", EXT_zbb},
+    {"zbc", EXT_zbc},
+    {"zbs", EXT_zbs},
+    {"smepmp", EXT_smepmp},
+    {"smstateen", EXT_smstateen},
+    {"ssccptr", EXT_none},
+    {"sscounterenw", EXT_none},
+    {"sstc", EXT_sstc},
+    {"sstvala", EXT_none},
+    {"sstvecd", EXT_none},
+    {"svade", EXT_svade},
+    {"svadu", EXT_svadu},
+    {"svinval", EXT_svinval},
+    {"svnapot", EXT_svnapot},
+    {"svpbmt", EXT_svpbmt},
 };
 
 static const struct {
@@ -36,7 +65,8 @@ static bool offered(const RISCVCPU *cpu, RISCVExt ext)
     return ext == EXT_none || cpu->cfg.ext[ext];
 }
 
-void riscv_fdt_properties(CPUState *cs, void (*set)(const char *name, const char *value, void *opaque), void *opaque)
+void riscv_fdt_properties(CPUState *cs, void (*set)(const char *name, const char *value, void *opaque),
+                          void *opaque)
 {
     RISCVCPU *cpu = cpu_riscv(cs);
     g_autoptr(GString) isa = g_string_new("rv64");
@@ -57,7 +87,11 @@ void riscv_fdt_properties(CPUState *cs, void (*set)(const char *name, const char
     set("riscv,isa", isa->str, opaque);
     set("riscv,isa-base", "rv64i", opaque);
     set("riscv,isa-extensions", list->str, opaque);
-    set("mmu-type", !cpu->cfg.mmu ? "riscv,none" : cpu->cfg.sv57 ? "riscv,sv57" : cpu->cfg.sv48 ? "riscv,sv48" : "riscv,sv39",
+    set("mmu-type",
+        !cpu->cfg.mmu   ? "riscv,none"
+        : cpu->cfg.sv57 ? "riscv,sv57"
+        : cpu->cfg.sv48 ? "riscv,sv48"
+                        : "riscv,sv39",
         opaque);
     if (cpu->cfg.ext[EXT_zicbom]) {
         set("riscv,cbom-block-size", G_STRINGIFY(RISCV_CACHE_BLOCK), opaque);

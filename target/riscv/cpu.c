@@ -15,7 +15,7 @@ static const Field riscv_properties[] = {
 #define EXT_FIELD(ident, wire, rv64, max) F_BOOL(RISCVCPU, cfg.ext[EXT_##ident], wire),
     RISCV_EXTENSIONS(EXT_FIELD)
 #undef EXT_FIELD
-    F_BOOL(RISCVCPU, cfg.mmu, "mmu", .help = "address translation"),
+        F_BOOL(RISCVCPU, cfg.mmu, "mmu", .help = "address translation"),
     F_BOOL(RISCVCPU, cfg.pmp, "pmp", .help = "physical memory protection"),
     F_BOOL(RISCVCPU, cfg.sv48, "sv48", .help = "offer 48-bit virtual addresses"),
     F_BOOL(RISCVCPU, cfg.sv57, "sv57", .help = "offer 57-bit virtual addresses"),
@@ -193,8 +193,8 @@ static vaddr riscv_get_pc(CPUState *cs)
 
 static void riscv_dump(CPUState *cs, GString *out)
 {
-    static const uint16_t shown[] = {0xf14, 0x300, 0x344, 0x304, 0x303, 0x302, 0x305, 0x105, 0x341, 0x141, 0x342,
-                                     0x142, 0x343, 0x143, 0x340, 0x140, 0x180};
+    static const uint16_t shown[] = {0xf14, 0x300, 0x344, 0x304, 0x303, 0x302, 0x305, 0x105, 0x341,
+                                     0x141, 0x342, 0x142, 0x343, 0x143, 0x340, 0x140, 0x180};
     static const char priv_letters[] = "US?M";
     RISCVCPU *cpu = cpu_riscv(cs);
     uint64_t value;
@@ -216,7 +216,8 @@ static void riscv_dump(CPUState *cs, GString *out)
         char name[16];
 
         snprintf(name, sizeof(name), "f%u/%s", n, riscv_f_names[n]);
-        g_string_append_printf(out, " %-8s %016" PRIx64 "%s", name, cpu->tcg.var[32 + n], n % 4 == 3 ? "\n" : "");
+        g_string_append_printf(out, " %-8s %016" PRIx64 "%s", name, cpu->tcg.var[32 + n],
+                               n % 4 == 3 ? "\n" : "");
     }
 }
 
@@ -229,6 +230,7 @@ const CpuOps riscv_cpu_ops = {
     .reset = riscv_reset,
     .has_work = riscv_has_work,
     .set_irq = riscv_set_irq,
+    .set_irq_any_thread = true,
     .set_pc = riscv_set_pc,
     .get_pc = riscv_get_pc,
     .translate_debug = riscv_translate_debug,

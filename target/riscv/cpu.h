@@ -2,9 +2,9 @@
 /*
  * The RISC-V CPU: its state, and what the files of this folder offer each other.
  *
- * RISCVCPU starts with the TCGEnv that translated code addresses by offset; vars 1..31 are x1..x31 and 32..63 are
- * f0..f31.  A `TCGEnv *` is therefore a `RISCVCPU *` (env_riscv()).  Everything belongs to the vCPU's thread, except
- * where a field says otherwise.
+ * RISCVCPU starts with the TCGEnv that translated code addresses by offset; vars 1..31 are x1..x31 and 32..63
+ * are f0..f31.  A `TCGEnv *` is therefore a `RISCVCPU *` (env_riscv()).  Everything belongs to the vCPU's
+ * thread, except where a field says otherwise.
  */
 #ifndef TARGET_RISCV_CPU_H
 #define TARGET_RISCV_CPU_H
@@ -19,40 +19,40 @@
 #include "util/lock.h"
 
 /*
- * Extensions: X(ident, name, rv64, max).  RV_QUIET: works but is not told to the guest, so that a guest that started
- * here can move to an emulator whose rv64 lacks it.
+ * Extensions: X(ident, name, rv64, max).  RV_QUIET: works but is not told to the guest, so that a guest that
+ * started here can move to an emulator whose rv64 lacks it.
  */
 enum { RV_NO, RV_YES, RV_QUIET };
 #define RISCV_EXTENSIONS(X)                                                                                  \
-    X(m, "m", RV_YES, RV_YES)                                                                               \
-    X(a, "a", RV_YES, RV_YES)                                                                               \
-    X(f, "f", RV_YES, RV_YES)                                                                               \
-    X(d, "d", RV_YES, RV_YES)                                                                               \
-    X(c, "c", RV_YES, RV_YES)                                                                               \
-    X(zicbom, "zicbom", RV_YES, RV_YES)                                                                     \
-    X(zicbop, "zicbop", RV_YES, RV_YES)                                                                     \
-    X(zicboz, "zicboz", RV_YES, RV_YES)                                                                     \
-    X(zicond, "zicond", RV_QUIET, RV_YES)                                                                   \
-    X(zihintntl, "zihintntl", RV_YES, RV_YES)                                                               \
-    X(zihintpause, "zihintpause", RV_YES, RV_YES)                                                           \
-    X(zimop, "zimop", RV_NO, RV_YES)                                                                        \
-    X(zawrs, "zawrs", RV_YES, RV_YES)                                                                       \
-    X(zfa, "zfa", RV_YES, RV_YES)                                                                           \
-    X(zfh, "zfh", RV_NO, RV_YES)                                                                            \
-    X(zfhmin, "zfhmin", RV_QUIET, RV_YES)                                                                   \
-    X(zcb, "zcb", RV_NO, RV_YES)                                                                            \
-    X(zcmop, "zcmop", RV_NO, RV_YES)                                                                        \
-    X(zba, "zba", RV_YES, RV_YES)                                                                           \
-    X(zbb, "zbb", RV_YES, RV_YES)                                                                           \
-    X(zbc, "zbc", RV_YES, RV_YES)                                                                           \
-    X(zbs, "zbs", RV_YES, RV_YES)                                                                           \
-    X(smepmp, "smepmp", RV_NO, RV_YES)                                                                      \
-    X(smstateen, "smstateen", RV_NO, RV_YES)                                                                \
-    X(sstc, "sstc", RV_YES, RV_YES)                                                                         \
-    X(svade, "svade", RV_NO, RV_YES)                                                                        \
-    X(svadu, "svadu", RV_YES, RV_YES)                                                                       \
-    X(svinval, "svinval", RV_QUIET, RV_YES)                                                                 \
-    X(svnapot, "svnapot", RV_QUIET, RV_YES)                                                                 \
+    X(m, "m", RV_YES, RV_YES)                                                                                \
+    X(a, "a", RV_YES, RV_YES)                                                                                \
+    X(f, "f", RV_YES, RV_YES)                                                                                \
+    X(d, "d", RV_YES, RV_YES)                                                                                \
+    X(c, "c", RV_YES, RV_YES)                                                                                \
+    X(zicbom, "zicbom", RV_YES, RV_YES)                                                                      \
+    X(zicbop, "zicbop", RV_YES, RV_YES)                                                                      \
+    X(zicboz, "zicboz", RV_YES, RV_YES)                                                                      \
+    X(zicond, "zicond", RV_QUIET, RV_YES)                                                                    \
+    X(zihintntl, "zihintntl", RV_YES, RV_YES)                                                                \
+    X(zihintpause, "zihintpause", RV_YES, RV_YES)                                                            \
+    X(zimop, "zimop", RV_NO, RV_YES)                                                                         \
+    X(zawrs, "zawrs", RV_YES, RV_YES)                                                                        \
+    X(zfa, "zfa", RV_YES, RV_YES)                                                                            \
+    X(zfh, "zfh", RV_NO, RV_YES)                                                                             \
+    X(zfhmin, "zfhmin", RV_QUIET, RV_YES)                                                                    \
+    X(zcb, "zcb", RV_NO, RV_YES)                                                                             \
+    X(zcmop, "zcmop", RV_NO, RV_YES)                                                                         \
+    X(zba, "zba", RV_YES, RV_YES)                                                                            \
+    X(zbb, "zbb", RV_YES, RV_YES)                                                                            \
+    X(zbc, "zbc", RV_YES, RV_YES)                                                                            \
+    X(zbs, "zbs", RV_YES, RV_YES)                                                                            \
+    X(smepmp, "smepmp", RV_NO, RV_YES)                                                                       \
+    X(smstateen, "smstateen", RV_NO, RV_YES)                                                                 \
+    X(sstc, "sstc", RV_YES, RV_YES)                                                                          \
+    X(svade, "svade", RV_NO, RV_YES)                                                                         \
+    X(svadu, "svadu", RV_YES, RV_YES)                                                                        \
+    X(svinval, "svinval", RV_QUIET, RV_YES)                                                                  \
+    X(svnapot, "svnapot", RV_QUIET, RV_YES)                                                                  \
     X(svpbmt, "svpbmt", RV_QUIET, RV_YES)
 
 typedef enum RISCVExt {
@@ -60,7 +60,7 @@ typedef enum RISCVExt {
 #define EXT_ENUM(ident, name, rv64, max) EXT_##ident,
     RISCV_EXTENSIONS(EXT_ENUM)
 #undef EXT_ENUM
-    EXT_COUNT
+        EXT_COUNT
 } RISCVExt;
 
 typedef struct RISCVConfig {
@@ -123,7 +123,8 @@ enum { IRQ_SSI = 1, IRQ_MSI = 3, IRQ_STI = 5, IRQ_MTI = 7, IRQ_SEI = 9, IRQ_MEI 
 #define SSTATUS_WRITE (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
 #define SSTATUS_READ  (SSTATUS_WRITE | MSTATUS_UXL | MSTATUS_SD)
 #define MSTATUS_WRITE                                                                                        \
-    (SSTATUS_WRITE | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPP | MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR)
+    (SSTATUS_WRITE | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPP | MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW |    \
+     MSTATUS_TSR)
 
 #define ENVCFG_FIOM  BIT_ULL(0)
 #define ENVCFG_CBIE  (UINT64_C(3) << 4)
@@ -157,7 +158,8 @@ typedef struct PMPRange {
     uint8_t cfg;
 } PMPRange;
 
-/* A counter that runs by the host's clock: nanoseconds of virtual time plus @base, or just @base while inhibited. */
+/* A counter that runs by the host's clock: nanoseconds of virtual time plus @base, or just @base while
+ * inhibited. */
 typedef struct RISCVCounter {
     uint64_t base;
 } RISCVCounter;
@@ -254,8 +256,8 @@ void riscv_mcountinhibit_write(RISCVCPU *cpu, uint32_t value);
 /* --- pmp.c --- */
 void riscv_pmp_update(RISCVCPU *cpu); /* recomputes pmp_ranges */
 /*
- * What PMP allows at [addr, addr + size) in @priv: PAGE_*.  *whole: one answer holds for all of the range; else
- * the result is what an access of just this range may do (nothing).
+ * What PMP allows at [addr, addr + size) in @priv: PAGE_*.  *whole: one answer holds for all of the range;
+ * else the result is what an access of just this range may do (nothing).
  */
 unsigned riscv_pmp_check(const RISCVCPU *cpu, hwaddr addr, uint64_t size, unsigned priv, bool *whole);
 void riscv_pmpcfg_write(RISCVCPU *cpu, unsigned reg, uint64_t value);
@@ -263,8 +265,8 @@ uint64_t riscv_pmpcfg_read(const RISCVCPU *cpu, unsigned reg);
 void riscv_pmpaddr_write(RISCVCPU *cpu, unsigned n, uint64_t value);
 
 /* --- mmu.c --- */
-bool riscv_tlb_fill(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx, bool probe,
-                    TlbFill *fill);
+bool riscv_tlb_fill(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx,
+                    bool probe, TlbFill *fill);
 unsigned riscv_fetch_mmu_idx(TCGEnv *env);
 bool riscv_translate_debug(CPUState *cs, vaddr va, hwaddr *pa);
 void riscv_print_tlb(CPUState *cs, GString *out);
@@ -292,6 +294,7 @@ void riscv_state_unregister(RISCVCPU *cpu);
 extern const TCGGuest riscv_guest;
 void riscv_translate(TranslateContext *tc);
 void riscv_disassemble(CPUState *cs, vaddr pc, const uint8_t *code, size_t size, GString *out);
-void riscv_fdt_properties(CPUState *cs, void (*set)(const char *name, const char *value, void *opaque), void *opaque);
+void riscv_fdt_properties(CPUState *cs, void (*set)(const char *name, const char *value, void *opaque),
+                          void *opaque);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * Control and status registers: one row each.
  *
- * The number says the lowest privilege (bits 9:8) and whether the register is read-only (bits 11:10 both set).  A row
- * is either a plain 64-bit field with a mask of writable bits, or has functions.  Writes make their value legal;
- * nothing a guest writes can leave a state the other files would not expect.
+ * The number says the lowest privilege (bits 9:8) and whether the register is read-only (bits 11:10 both
+ * set).  A row is either a plain 64-bit field with a mask of writable bits, or has functions.  Writes make
+ * their value legal; nothing a guest writes can leave a state the other files would not expect.
  */
 #include "cpu.h"
 #include "insn.h"
@@ -33,7 +33,8 @@ static bool counter_enabled(RISCVCPU *cpu, unsigned csr)
 {
     uint32_t bit = 1u << (csr & 31);
 
-    return cpu->priv == PRIV_M || ((cpu->mcounteren & bit) && (cpu->priv == PRIV_S || (cpu->scounteren & bit)));
+    return cpu->priv == PRIV_M ||
+           ((cpu->mcounteren & bit) && (cpu->priv == PRIV_S || (cpu->scounteren & bit)));
 }
 
 static bool satp_allowed(RISCVCPU *cpu, unsigned csr)
@@ -406,7 +407,8 @@ static void write_mstateen(RISCVCPU *cpu, unsigned csr, uint64_t value)
     {                                                                                                        \
         number, name, 0, 0, __VA_ARGS__                                                                      \
     }
-#define MEDELEG_WRITE 0xb3ffu /* all that S-mode can handle: not its callers' ecall from M (11), nor reserved ones */
+#define MEDELEG_WRITE                                                                                        \
+    0xb3ffu /* all that S-mode can handle: not its callers' ecall from M (11), nor reserved ones */
 
 static const CSRRow csr_rows[] = {
     FN(0x001, "fflags", read_fflags, write_fflags, fp_on),
@@ -504,7 +506,8 @@ static void fill_csr_table(void)
         for (unsigned csr = csr_families[n].first; csr <= csr_families[n].last; csr++) {
             csr_table[csr] = csr_families[n].row;
             csr_table[csr].number = csr;
-            csr_table[csr].name = g_strdup_printf("%s%u", csr_families[n].row.name, csr - csr_families[n].base);
+            csr_table[csr].name =
+                g_strdup_printf("%s%u", csr_families[n].row.name, csr - csr_families[n].base);
         }
     }
 }

@@ -8,8 +8,9 @@ const char *const riscv_x_names[32] = {
     "a6",   "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
 };
 const char *const riscv_f_names[32] = {
-    "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "fs0", "fs1", "fa0",  "fa1",  "fa2", "fa3", "fa4",  "fa5",
-    "fa6", "fa7", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11",
+    "ft0", "ft1", "ft2", "ft3", "ft4",  "ft5",  "ft6", "ft7", "fs0",  "fs1",  "fa0",
+    "fa1", "fa2", "fa3", "fa4", "fa5",  "fa6",  "fa7", "fs2", "fs3",  "fs4",  "fs5",
+    "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11",
 };
 
 static const struct {
@@ -61,7 +62,10 @@ static void append_operand(GString *out, char letter, const RISCVInsn *i, uint64
     case 'S':
     case 'T':
     case 'R':
-        g_string_append(out, riscv_f_names[regs[letter == 'D' ? 0 : letter == 'S' ? 1 : letter == 'T' ? 2 : 3]]);
+        g_string_append(out, riscv_f_names[regs[letter == 'D'   ? 0
+                                                : letter == 'S' ? 1
+                                                : letter == 'T' ? 2
+                                                                : 3]]);
         break;
     case 'i':
         g_string_append_printf(out, "%d", i->imm);

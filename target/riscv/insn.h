@@ -12,12 +12,12 @@ typedef enum RISCVInsnId {
 #define INSN_ENUM(ident, name, operands) INSN_##ident,
     RISCV_INSNS(INSN_ENUM)
 #undef INSN_ENUM
-    INSN_COUNT
+        INSN_COUNT
 } RISCVInsnId;
 
 typedef struct RISCVInsn {
-    uint16_t id;      /* RISCVInsnId */
-    uint8_t length;   /* 2 or 4 */
+    uint16_t id;    /* RISCVInsnId */
+    uint8_t length; /* 2 or 4 */
     uint8_t rd, rs1, rs2, rs3;
     uint8_t rm;
     uint8_t need, need2; /* RISCVExt, EXT_none */

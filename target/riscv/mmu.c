@@ -2,35 +2,35 @@
 /*
  * Address translation: the page table walk (Sv39, Sv48, Sv57) and physical memory protection around it.
  *
- * A fill answers for all kinds of access that the leaf allows at the moment, so that a page read first and written
- * later costs a second walk only if its D bit was clear.
+ * A fill answers for all kinds of access that the leaf allows at the moment, so that a page read first and
+ * written later costs a second walk only if its D bit was clear.
  */
 #include "cpu.h"
 
 #include "system/physmem.h"
 #include "util/rcu.h"
 
-#define PTE_V         BIT_ULL(0)
-#define PTE_R         BIT_ULL(1)
-#define PTE_W         BIT_ULL(2)
-#define PTE_X         BIT_ULL(3)
-#define PTE_U         BIT_ULL(4)
-#define PTE_G         BIT_ULL(5)
-#define PTE_A         BIT_ULL(6)
-#define PTE_D         BIT_ULL(7)
-#define PTE_RESERVED  (UINT64_C(0x7f) << 54)
-#define PTE_PBMT      (UINT64_C(3) << 61)
-#define PTE_N         BIT_ULL(63)
-#define PTE_PPN(pte)  (((pte) >> 10) & SATP_PPN)
-#define NAPOT_BITS    4 /* 64 KiB is the only size */
+#define PTE_V        BIT_ULL(0)
+#define PTE_R        BIT_ULL(1)
+#define PTE_W        BIT_ULL(2)
+#define PTE_X        BIT_ULL(3)
+#define PTE_U        BIT_ULL(4)
+#define PTE_G        BIT_ULL(5)
+#define PTE_A        BIT_ULL(6)
+#define PTE_D        BIT_ULL(7)
+#define PTE_RESERVED (UINT64_C(0x7f) << 54)
+#define PTE_PBMT     (UINT64_C(3) << 61)
+#define PTE_N        BIT_ULL(63)
+#define PTE_PPN(pte) (((pte) >> 10) & SATP_PPN)
+#define NAPOT_BITS   4 /* 64 KiB is the only size */
 
 typedef enum WalkResult { WALK_OK, WALK_PAGE_FAULT, WALK_ACCESS_FAULT } WalkResult;
 
 typedef struct Leaf {
     uint64_t pte;
     hwaddr pte_addr;
-    hwaddr paddr;   /* of the address walked */
-    uint8_t bits;   /* log2 of the bytes it maps */
+    hwaddr paddr; /* of the address walked */
+    uint8_t bits; /* log2 of the bytes it maps */
     bool global;
 } Leaf;
 
@@ -113,7 +113,8 @@ static WalkResult set_pte_bits(RISCVCPU *cpu, hwaddr addr, uint64_t old, uint64_
     PTEPlace place;
     bool whole;
 
-    if (!(riscv_pmp_check(cpu, addr, 8, PRIV_S, &whole) & PAGE_WRITE) || !find_pte(cpu, addr, &place) || !place.host) {
+    if (!(riscv_pmp_check(cpu, addr, 8, PRIV_S, &whole) & PAGE_WRITE) || !find_pte(cpu, addr, &place) ||
+        !place.host) {
         return WALK_ACCESS_FAULT;
     }
     *again = atomic_cmpxchg(place.host, old, old | bits) != old;
@@ -156,11 +157,13 @@ static WalkResult find_leaf(RISCVCPU *cpu, vaddr va, bool debug, Leaf *leaf)
         uint64_t pte;
         bool is_leaf, whole;
 
-        if ((!debug && !(riscv_pmp_check(cpu, addr, 8, PRIV_S, &whole) & PAGE_READ)) || !load_pte(cpu, addr, &pte)) {
+        if ((!debug && !(riscv_pmp_check(cpu, addr, 8, PRIV_S, &whole) & PAGE_READ)) ||
+            !load_pte(cpu, addr, &pte)) {
             return WALK_ACCESS_FAULT;
         }
         is_leaf = pte & (PTE_R | PTE_X);
-        if (!(pte & PTE_V) || (pte & (PTE_R | PTE_W)) == PTE_W || reserved_bits_set(cpu, pte, is_leaf, level)) {
+        if (!(pte & PTE_V) || (pte & (PTE_R | PTE_W)) == PTE_W ||
+            reserved_bits_set(cpu, pte, is_leaf, level)) {
             return WALK_PAGE_FAULT;
         }
         leaf->global |= !!(pte & PTE_G);
@@ -185,7 +188,8 @@ static WalkResult find_leaf(RISCVCPU *cpu, vaddr va, bool debug, Leaf *leaf)
 /* What a leaf allows in a mode, D bit aside. */
 static unsigned leaf_prot(const RISCVCPU *cpu, uint64_t pte, unsigned mmu_idx)
 {
-    unsigned prot = (pte & PTE_R ? PAGE_READ : 0) | (pte & PTE_W ? PAGE_WRITE : 0) | (pte & PTE_X ? PAGE_EXEC : 0);
+    unsigned prot =
+        (pte & PTE_R ? PAGE_READ : 0) | (pte & PTE_W ? PAGE_WRITE : 0) | (pte & PTE_X ? PAGE_EXEC : 0);
 
     if ((pte & PTE_X) && (cpu->mstatus & MSTATUS_MXR)) {
         prot |= PAGE_READ;
@@ -204,7 +208,8 @@ static unsigned prot_needed(MMUAccessType access)
     return access == MMU_DATA_LOAD ? PAGE_READ : access == MMU_DATA_STORE ? PAGE_WRITE : PAGE_EXEC;
 }
 
-static WalkResult walk(RISCVCPU *cpu, vaddr va, MMUAccessType access, unsigned mmu_idx, Leaf *leaf, unsigned *prot)
+static WalkResult walk(RISCVCPU *cpu, vaddr va, MMUAccessType access, unsigned mmu_idx, Leaf *leaf,
+                       unsigned *prot)
 {
     for (;;) {
         WalkResult result = find_leaf(cpu, va, false, leaf);
@@ -242,7 +247,8 @@ static unsigned priv_of_mmu_idx(unsigned mmu_idx)
 }
 
 /* Narrows @fill by PMP: to the largest page that has one answer, else to the access itself. */
-static WalkResult apply_pmp(RISCVCPU *cpu, hwaddr paddr, unsigned size, unsigned mmu_idx, unsigned need, TlbFill *fill)
+static WalkResult apply_pmp(RISCVCPU *cpu, hwaddr paddr, unsigned size, unsigned mmu_idx, unsigned need,
+                            TlbFill *fill)
 {
     static const uint8_t page_sizes[] = {30, 21, 16, 12};
     unsigned priv = priv_of_mmu_idx(mmu_idx), allowed;
@@ -266,11 +272,11 @@ static WalkResult apply_pmp(RISCVCPU *cpu, hwaddr paddr, unsigned size, unsigned
     return fill->prot & need ? WALK_OK : WALK_ACCESS_FAULT;
 }
 
-static WalkResult fill_translated(RISCVCPU *cpu, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx,
-                                  TlbFill *fill)
+static WalkResult fill_translated(RISCVCPU *cpu, vaddr addr, unsigned size, MMUAccessType access,
+                                  unsigned mmu_idx, TlbFill *fill)
 {
     unsigned need = prot_needed(access), prot = PAGE_READ | PAGE_WRITE | PAGE_EXEC;
-    Leaf leaf = {.paddr = addr, .bits = 30};
+    Leaf leaf = {.paddr = addr, .bits = 30, .global = mmu_idx == MMU_IDX_M};
 
     if (mmu_idx != MMU_IDX_M && SATP_MODE(cpu->satp) != SATP_BARE) {
         WalkResult result = walk(cpu, addr, access, mmu_idx, &leaf, &prot);
@@ -289,8 +295,8 @@ static WalkResult fill_translated(RISCVCPU *cpu, vaddr addr, unsigned size, MMUA
     return apply_pmp(cpu, leaf.paddr, size, mmu_idx, need, fill);
 }
 
-bool riscv_tlb_fill(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx, bool probe,
-                    TlbFill *fill)
+bool riscv_tlb_fill(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx,
+                    bool probe, TlbFill *fill)
 {
     WalkResult result;
 
@@ -311,8 +317,8 @@ unsigned riscv_fetch_mmu_idx(TCGEnv *env)
 }
 
 /*
- * A change of mode acts at once, without a fence; so does, to be kind to simple guests, another table under the same
- * ASID.  Another ASID only means that other entries count.
+ * A change of mode acts at once, without a fence; so does, to be kind to simple guests, another table under
+ * the same ASID.  Another ASID only means that other entries count.
  */
 void riscv_satp_write(RISCVCPU *cpu, uint64_t value)
 {
@@ -380,7 +386,8 @@ static void add_to_run(GString *out, Run *run, vaddr va, hwaddr pa, uint64_t siz
     *run = (Run){va, pa, size, attr, run->tables};
 }
 
-static void print_table(RISCVCPU *cpu, GString *out, Run *run, hwaddr table, int level, vaddr base, unsigned top_bits)
+static void print_table(RISCVCPU *cpu, GString *out, Run *run, hwaddr table, int level, vaddr base,
+                        unsigned top_bits)
 {
     for (unsigned n = 0; n < 512; n++) {
         unsigned shift = 12 + 9 * level;

@@ -2,7 +2,8 @@
 /*
  * Physical memory protection: sixteen entries, the lowest that matches decides.
  *
- * An entry that matches only part of an access denies it.  Entries that are on are kept decoded, as address ranges.
+ * An entry that matches only part of an access denies it.  Entries that are on are kept decoded, as address
+ * ranges.
  */
 #include "cpu.h"
 
@@ -163,8 +164,8 @@ uint64_t riscv_pmpcfg_read(const RISCVCPU *cpu, unsigned reg)
 
 void riscv_pmpaddr_write(RISCVCPU *cpu, unsigned n, uint64_t value)
 {
-    bool is_base_of_locked = n + 1 < RISCV_PMP_ENTRIES && entry_locked(cpu, n + 1) &&
-                             (cpu->pmpcfg[n + 1] & PMP_A) == PMP_TOR;
+    bool is_base_of_locked =
+        n + 1 < RISCV_PMP_ENTRIES && entry_locked(cpu, n + 1) && (cpu->pmpcfg[n + 1] & PMP_A) == PMP_TOR;
 
     if (entry_locked(cpu, n) || is_base_of_locked) {
         return;

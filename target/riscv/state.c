@@ -2,10 +2,10 @@
 /*
  * A hart in the migration stream: sections "cpu_common" and "cpu" as the peer has them.
  *
- * What travels is a WireState, filled from the CPU before saving and checked into it after loading.  The peer's CPU
- * has a hypervisor extension, triggers and counters that ours lacks: they are sent as they are after reset, and ignored
- * when they arrive.  What the peer forgets (fflags, who owns which mip bit, ...) travels in "cpu/godwit" between two
- * of us.
+ * What travels is a WireState, filled from the CPU before saving and checked into it after loading.  The
+ * peer's CPU has a hypervisor extension, triggers and counters that ours lacks: they are sent as they are
+ * after reset, and ignored when they arrive.  What the peer forgets (fflags, who owns which mip bit, ...)
+ * travels in "cpu/godwit" between two of us.
  */
 #include "cpu.h"
 
@@ -31,8 +31,8 @@ typedef struct WireState {
     uint32_t misa_mxl, misa_ext, misa_ext_mask;
     uint64_t priv;
     bool virt_enabled;
-    uint64_t resetvec, mhartid, mstatus, mip, miclaim, mie, mvien, mvip, sie, mideleg, satp, stval, medeleg, stvec,
-        sepc, scause, mtvec, mepc, mcause, mtval, miselect, siselect;
+    uint64_t resetvec, mhartid, mstatus, mip, miclaim, mie, mvien, mvip, sie, mideleg, satp, stval, medeleg,
+        stvec, sepc, scause, mtvec, mepc, mcause, mtval, miselect, siselect;
     uint32_t scounteren, mcounteren, scountinhibit, mcountinhibit;
     WirePmuCounter pmu_ctrs[32];
     uint64_t mhpmevent_val[32], mhpmeventh_val[32];
@@ -51,7 +51,8 @@ typedef struct WireState {
 /* --- the peer's default interrupt priorities (AIA), which its streams carry --- */
 static const uint8_t peer_miprio[16] = {255, 20, 24, 17, 255, 21, 25, 18, 255, 19, 23, 0, 22, 255, 255, 255};
 static const uint8_t peer_siprio[16] = {255, 20, 24, 17, 255, 21, 25, 18, 255, 0, 23, 16, 22, 255, 255, 255};
-static const uint8_t peer_hviprio[24] = {0, 20, 0, 0, 0, 21, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 36, 33, 30, 27, 14, 11, 8, 5};
+static const uint8_t peer_hviprio[24] = {0, 20,  0,   0,   0,  21, 0,  0,  0,  0,  0, 0,
+                                         0, 255, 255, 255, 36, 33, 30, 27, 14, 11, 8, 5};
 
 /* --- filling --- */
 static void fill_wire(RISCVCPU *cpu, WireState *env, bool native)
@@ -192,13 +193,13 @@ static void hyper_fields(StateIO *io)
 {
     static const char *const before_counteren[] = {"env.hstatus", "env.hedeleg", "env.hideleg"};
     static const char *const after_counteren[] = {
-        "env.htval", "env.htinst", "env.hgatp", "env.hgeie", "env.hgeip",
-        "env.hvien", "env.hvip", "env.htimedelta", "env.vstimecmp", "env.hvictl",
+        "env.htval", "env.htinst", "env.hgatp",      "env.hgeie",     "env.hgeip",
+        "env.hvien", "env.hvip",   "env.htimedelta", "env.vstimecmp", "env.hvictl",
     };
     static const char *const after_priorities[] = {
-        "env.vsstatus", "env.vstvec", "env.vsscratch", "env.vsepc", "env.vscause", "env.vstval",
-        "env.vsatp", "env.vsiselect", "env.vsie", "env.mtval2", "env.mtinst", "env.stvec_hs",
-        "env.sscratch_hs", "env.sepc_hs", "env.scause_hs", "env.stval_hs", "env.satp_hs", "env.mstatus_hs",
+        "env.vsstatus",    "env.vstvec",    "env.vsscratch", "env.vsepc",    "env.vscause", "env.vstval",
+        "env.vsatp",       "env.vsiselect", "env.vsie",      "env.mtval2",   "env.mtinst",  "env.stvec_hs",
+        "env.sscratch_hs", "env.sepc_hs",   "env.scause_hs", "env.stval_hs", "env.satp_hs", "env.mstatus_hs",
     };
     uint8_t hviprio[64] = {0};
     uint32_t hcounteren = 0;
@@ -292,7 +293,8 @@ static bool acceptable(StateIO *io, RISCVCPU *cpu, const WireState *env)
     } else if (env->mhartid != cpu->mhartid) {
         state_fail(io, "hart id %" PRIu64 " instead of %" PRIu64, env->mhartid, cpu->mhartid);
     } else if (!riscv_satp_mode_valid(cpu, SATP_MODE(env->satp))) {
-        state_fail(io, "address translation mode %u is not offered by this CPU", (unsigned)SATP_MODE(env->satp));
+        state_fail(io, "address translation mode %u is not offered by this CPU",
+                   (unsigned)SATP_MODE(env->satp));
     } else if (((env->mstatus & MSTATUS_MPP) >> 11) == 2) {
         state_fail(io, "mstatus.MPP holds the reserved mode 2");
     } else if ((env->stvec & 3) > 1 || (env->mtvec & 3) > 1) {
@@ -302,7 +304,8 @@ static bool acceptable(StateIO *io, RISCVCPU *cpu, const WireState *env)
 }
 
 /*
- * Whose bits are those of mip?  Machine-level and external ones follow lines; their devices set them again anyway.
+ * Whose bits are those of mip?  Machine-level and external ones follow lines; their devices set them again
+ * anyway.
  */
 static void take_mip(RISCVCPU *cpu, const WireState *env)
 {

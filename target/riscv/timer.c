@@ -2,8 +2,9 @@
 /*
  * Counters and the supervisor timer.
  *
- * cycle and instret run at one per nanosecond of virtual time.  STIP follows time >= stimecmp (Sstc) while menvcfg.STCE
- * is set: whoever changes one of them, or the timer's callback on the main loop, settles the bit under timer_lock.
+ * cycle and instret run at one per nanosecond of virtual time.  STIP follows time >= stimecmp (Sstc) while
+ * menvcfg.STCE is set: whoever changes one of them, or the timer's callback on the main loop, settles the bit
+ * under timer_lock.
  */
 #include "cpu.h"
 
@@ -30,7 +31,8 @@ void riscv_counter_write(RISCVCPU *cpu, RISCVCounter *counter, unsigned bit, uin
 
 void riscv_mcountinhibit_write(RISCVCPU *cpu, uint32_t value)
 {
-    uint64_t cycle = riscv_counter_read(cpu, &cpu->cycle, 0), instret = riscv_counter_read(cpu, &cpu->instret, 2);
+    uint64_t cycle = riscv_counter_read(cpu, &cpu->cycle, 0),
+             instret = riscv_counter_read(cpu, &cpu->instret, 2);
 
     cpu->mcountinhibit = value;
     riscv_counter_write(cpu, &cpu->cycle, 0, cycle);

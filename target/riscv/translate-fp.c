@@ -40,7 +40,8 @@ static bool fused(DisasContext *ctx, const RISCVInsn *i, IROpcode opc, IRType ty
 }
 
 /* @dst = op(f) with @imm, rounded */
-static bool convert(DisasContext *ctx, const RISCVInsn *i, IROpcode opc, IRType type, IRRef dst, IRRef src, int imm)
+static bool convert(DisasContext *ctx, const RISCVInsn *i, IROpcode opc, IRType type, IRRef dst, IRRef src,
+                    int imm)
 {
     if (!rm_valid(i)) {
         return false;
@@ -51,7 +52,8 @@ static bool convert(DisasContext *ctx, const RISCVInsn *i, IROpcode opc, IRType 
 }
 
 /* @dst = op(...), exact or with its own rounding */
-static bool exact(DisasContext *ctx, const RISCVInsn *i, IROpcode opc, IRType type, IRRef dst, IRRef a, IRRef b)
+static bool exact(DisasContext *ctx, const RISCVInsn *i, IROpcode opc, IRType type, IRRef dst, IRRef a,
+                  IRRef b)
 {
     gen_fp_check(ctx, i, false);
     set_op(ir_emit(ctx->ir, opc, dst, a, b, 0), type, IR_RNE);
@@ -68,13 +70,14 @@ static bool exact(DisasContext *ctx, const RISCVInsn *i, IROpcode opc, IRType ty
     TRANS(insn##_d, d)                                                                                       \
     TRANS(insn##_h, h)
 #define TRANS_ROUNDED(insn, opc)                                                                             \
-    TRANS_FORMATS(insn, rounded(ctx, i, opc, IR_F32), rounded(ctx, i, opc, IR_F64), rounded(ctx, i, opc, IR_F16))
+    TRANS_FORMATS(insn, rounded(ctx, i, opc, IR_F32), rounded(ctx, i, opc, IR_F64),                          \
+                  rounded(ctx, i, opc, IR_F16))
 #define TRANS_FUSED(insn, opc)                                                                               \
     TRANS_FORMATS(insn, fused(ctx, i, opc, IR_F32), fused(ctx, i, opc, IR_F64), fused(ctx, i, opc, IR_F16))
-#define F_FF(opc, type) exact(ctx, i, opc, type, f_var(i->rd), f_var(i->rs1), f_var(i->rs2))
-#define X_FF(opc, type) exact(ctx, i, opc, type, i->rd, f_var(i->rs1), f_var(i->rs2))
-#define X_F(opc, type)  exact(ctx, i, opc, type, i->rd, f_var(i->rs1), IR_NONE)
-#define F_X(opc, type)  exact(ctx, i, opc, type, f_var(i->rd), i->rs1, IR_NONE)
+#define F_FF(opc, type)       exact(ctx, i, opc, type, f_var(i->rd), f_var(i->rs1), f_var(i->rs2))
+#define X_FF(opc, type)       exact(ctx, i, opc, type, i->rd, f_var(i->rs1), f_var(i->rs2))
+#define X_F(opc, type)        exact(ctx, i, opc, type, i->rd, f_var(i->rs1), IR_NONE)
+#define F_X(opc, type)        exact(ctx, i, opc, type, f_var(i->rd), i->rs1, IR_NONE)
 #define TRANS_F_FF(insn, opc) TRANS_FORMATS(insn, F_FF(opc, IR_F32), F_FF(opc, IR_F64), F_FF(opc, IR_F16))
 #define TRANS_X_FF(insn, opc) TRANS_FORMATS(insn, X_FF(opc, IR_F32), X_FF(opc, IR_F64), X_FF(opc, IR_F16))
 

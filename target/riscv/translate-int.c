@@ -200,7 +200,8 @@ bool trans_jal(DisasContext *ctx, const RISCVInsn *i)
 {
     int64_t target = (int64_t)ctx->offset + i->imm;
 
-    if (i->rd == 0 && target > ctx->offset && ctx->at + 1 < ctx->n_insns && ctx->insns[ctx->at + 1].offset == target) {
+    if (i->rd == 0 && target > ctx->offset && ctx->at + 1 < ctx->n_insns &&
+        ctx->insns[ctx->at + 1].offset == target) {
         return true; /* the block goes on there */
     }
     gen_direct_call(ctx, i->rd, target);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * System instructions.  Traps and returns change state in C and go on at the new address without the main loop.
+ * System instructions.  Traps and returns change state in C and go on at the new address without the main
+ * loop.
  *
- * A CSR access is inline where the register is plain memory, else a helper.  The helper of an access in the middle of
- * a block leaves the block by itself in the rare case that the write changed the mode or let an interrupt in.
+ * A CSR access is inline where the register is plain memory, else a helper.  The helper of an access in the
+ * middle of a block leaves the block by itself in the rare case that the write changed the mode or let an
+ * interrupt in.
  */
 #include "translate.h"
 
@@ -335,8 +337,8 @@ static bool inline_sie(DisasContext *ctx, const RISCVInsn *i)
 /* Is it known that the write flips sstatus.SUM, so that the next instruction runs in another mode? */
 static bool changes_sum(DisasContext *ctx, const RISCVInsn *i)
 {
-    return i->imm == 0x100 && (i->id == INSN_csrrs || i->id == INSN_csrrc) && (ctx->lui_valid & BIT(i->rs1)) &&
-           (ctx->lui[i->rs1] & MSTATUS_SUM);
+    return i->imm == 0x100 && (i->id == INSN_csrrs || i->id == INSN_csrrc) &&
+           (ctx->lui_valid & BIT(i->rs1)) && (ctx->lui[i->rs1] & MSTATUS_SUM);
 }
 
 static bool csr_read(DisasContext *ctx, const RISCVInsn *i)

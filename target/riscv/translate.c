@@ -2,10 +2,10 @@
 /*
  * Guest code to IR, block by block.
  *
- * A block is decoded first and translated second.  Decoding finds how far it reaches (past branches not taken and
- * through forward jumps in the page; up to calls, indirect jumps, backward jumps and whatever changes translation) and
- * which of its instructions its own backward branches go to: those become labels, so that a loop stays in one block.
- * Nothing here may depend on the virtual address of the page.
+ * A block is decoded first and translated second.  Decoding finds how far it reaches (past branches not taken
+ * and through forward jumps in the page; up to calls, indirect jumps, backward jumps and whatever changes
+ * translation) and which of its instructions its own backward branches go to: those become labels, so that a
+ * loop stays in one block. Nothing here may depend on the virtual address of the page.
  */
 #include "translate.h"
 
@@ -22,11 +22,12 @@ static const uint8_t pin_order[] = {15, 10, 11, 13, 14, 12, 2, 8, 9, 16, 1, 5, 6
 
 const TCGGuest riscv_guest = {
     .n_vars = 64,
-    .var_names = {"zero", "ra",  "sp",  "gp",  "tp",   "t0",   "t1",  "t2",  "s0",  "s1",  "a0",  "a1",  "a2",
-                  "a3",   "a4",  "a5",  "a6",  "a7",   "s2",   "s3",  "s4",  "s5",  "s6",  "s7",  "s8",  "s9",
-                  "s10",  "s11", "t3",  "t4",  "t5",   "t6",   "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6",
-                  "ft7",  "fs0", "fs1", "fa0", "fa1",  "fa2",  "fa3", "fa4", "fa5", "fa6", "fa7", "fs2", "fs3",
-                  "fs4",  "fs5", "fs6", "fs7", "fs8",  "fs9",  "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"},
+    .var_names = {"zero", "ra",  "sp",  "gp",   "tp",   "t0",  "t1",  "t2",   "s0",  "s1",  "a0",
+                  "a1",   "a2",  "a3",  "a4",   "a5",   "a6",  "a7",  "s2",   "s3",  "s4",  "s5",
+                  "s6",   "s7",  "s8",  "s9",   "s10",  "s11", "t3",  "t4",   "t5",  "t6",  "ft0",
+                  "ft1",  "ft2", "ft3", "ft4",  "ft5",  "ft6", "ft7", "fs0",  "fs1", "fa0", "fa1",
+                  "fa2",  "fa3", "fa4", "fa5",  "fa6",  "fa7", "fs2", "fs3",  "fs4", "fs5", "fs6",
+                  "fs7",  "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"},
     .fp_vars = UINT64_C(0xffffffff) << 32,
     .pin_order = pin_order,
 };
@@ -117,7 +118,7 @@ void gen_fp_check(DisasContext *ctx, const RISCVInsn *i, bool dynamic_rm)
     if (ctx->soft_fp) {
         if (!ctx->fp_checked || dynamic_rm) {
             gen_call(ctx, IR_NONE, helper_soft_fp_check, gen_const(ctx, i->raw), gen_const(ctx, dynamic_rm),
-                      IR_ZERO);
+                     IR_ZERO);
         }
     } else if (!ctx->fp_checked) {
         ir_emit(ctx->ir, IR_FP_CHECK, IR_NONE, IR_NONE, IR_NONE, 0);
@@ -171,8 +172,8 @@ static bool always_last(const RISCVInsn *i)
 
 static bool is_branch(const RISCVInsn *i)
 {
-    return i->id == INSN_beq || i->id == INSN_bne || i->id == INSN_blt || i->id == INSN_bge || i->id == INSN_bltu ||
-           i->id == INSN_bgeu;
+    return i->id == INSN_beq || i->id == INSN_bne || i->id == INSN_blt || i->id == INSN_bge ||
+           i->id == INSN_bltu || i->id == INSN_bgeu;
 }
 
 static BlockInsn *find_insn(DisasContext *ctx, int64_t offset)
@@ -185,8 +186,16 @@ static BlockInsn *find_insn(DisasContext *ctx, int64_t offset)
     return NULL;
 }
 
+static void add_label(DisasContext *ctx, BlockInsn *at)
+{
+    if (!at->label && ctx->n_labels < IR_MAX_LABELS - 1) {
+        at->label = true;
+        ctx->n_labels++;
+    }
+}
+
 /* Where decoding goes on after @b, or -1: the block ends with it. */
-static int32_t follow(DisasContext *ctx, const BlockInsn *b, unsigned *n_labels)
+static int32_t follow(DisasContext *ctx, const BlockInsn *b)
 {
     const RISCVInsn *i = &b->insn;
     int32_t next = b->offset + i->length;
@@ -198,9 +207,8 @@ static int32_t follow(DisasContext *ctx, const BlockInsn *b, unsigned *n_labels)
         int64_t target = (int64_t)b->offset + i->imm;
         BlockInsn *own = target <= b->offset ? find_insn(ctx, target) : NULL;
 
-        if (own && !own->label && *n_labels < IR_MAX_LABELS - 1) {
-            own->label = true;
-            ++*n_labels;
+        if (own) {
+            add_label(ctx, own);
         }
         if (i->id == INSN_jal) {
             return i->rd == 0 && target > b->offset && in_page(target) ? (int32_t)target : -1;
@@ -221,7 +229,7 @@ static bool straddles(TranslateContext *tc, int32_t offset)
 static void find_block(DisasContext *ctx)
 {
     TranslateContext *tc = ctx->tc;
-    unsigned limit = MIN(tc->max_insns, MAX_BLOCK_INSNS), n_labels = 0;
+    unsigned limit = MIN(tc->max_insns, MAX_BLOCK_INSNS);
     int32_t offset = tc->offset;
 
     if (tc->flags & TB_ONE_INSN) {
@@ -242,7 +250,7 @@ static void find_block(DisasContext *ctx)
         b->offset = offset;
         b->label = false;
         ctx->n_insns++;
-        offset = follow(ctx, b, &n_labels);
+        offset = follow(ctx, b);
     }
 }
 

@@ -23,7 +23,7 @@ typedef struct DisasContext {
     bool soft_fp;
     /* the block, decoded before it is translated */
     BlockInsn insns[MAX_BLOCK_INSNS];
-    unsigned n_insns;
+    unsigned n_insns, n_labels;
     /* the instruction at hand */
     unsigned at;
     int32_t offset, next; /* of it and of what follows it, in the page */
@@ -58,7 +58,8 @@ void gen_call_jump(DisasContext *ctx, IRJumpHelper fn, IRRef a, IRRef b, IRRef c
 void gen_illegal(DisasContext *ctx, uint32_t raw);
 /* Goes to an offset relative to the page, which may lie in another one; ends the block. */
 void gen_jump(DisasContext *ctx, int64_t target);
-/* The next instruction, when it is sure to run right after this one and nobody else jumps there; else NULL. */
+/* The next instruction, when it is sure to run right after this one and nobody else jumps there; else NULL.
+ */
 const RISCVInsn *peek_insn(DisasContext *ctx);
 /* Goes on to the next instruction, which the present translation covers as well. */
 void swallow_insn(DisasContext *ctx);

@@ -5,7 +5,8 @@
 #include "accel/log.h"
 #include "util/trace.h"
 
-TRACE_EVENT(riscv_trap, "hart %" PRIu64 " cause 0x%" PRIx64 " pc 0x%" PRIx64 " tval 0x%" PRIx64 " to priv %u");
+TRACE_EVENT(riscv_trap,
+            "hart %" PRIu64 " cause 0x%" PRIx64 " pc 0x%" PRIx64 " tval 0x%" PRIx64 " to priv %u");
 
 /* --- what follows from mstatus and the mode --- */
 unsigned riscv_data_mmu_idx(RISCVCPU *cpu)
@@ -131,8 +132,12 @@ void riscv_raise(TCGEnv *env, uint64_t cause, uint64_t tval)
 void riscv_raise_access(TCGEnv *env, vaddr addr, MMUAccessType access, bool page_fault)
 {
     static const uint8_t causes[2][3] = {
-        {[MMU_DATA_LOAD] = CAUSE_LOAD_ACCESS, [MMU_DATA_STORE] = CAUSE_STORE_ACCESS, [MMU_INST_FETCH] = CAUSE_FETCH_ACCESS},
-        {[MMU_DATA_LOAD] = CAUSE_LOAD_PAGE, [MMU_DATA_STORE] = CAUSE_STORE_PAGE, [MMU_INST_FETCH] = CAUSE_FETCH_PAGE},
+        {[MMU_DATA_LOAD] = CAUSE_LOAD_ACCESS,
+         [MMU_DATA_STORE] = CAUSE_STORE_ACCESS,
+         [MMU_INST_FETCH] = CAUSE_FETCH_ACCESS},
+        {[MMU_DATA_LOAD] = CAUSE_LOAD_PAGE,
+         [MMU_DATA_STORE] = CAUSE_STORE_PAGE,
+         [MMU_INST_FETCH] = CAUSE_FETCH_PAGE},
     };
     uint64_t pc = access == MMU_INST_FETCH ? env->pc : tcg_env_pc(env);
 

@@ -69,7 +69,10 @@ static void emit_modrm_operand(Asm *a, int reg, RM rm, unsigned imm_bytes)
     }
     {
         bool sib = rm.index != NO_REG || (rm.base & 7) == RSP;
-        int mod = rm.base == NO_REG ? 0 : rm.disp == 0 && (rm.base & 7) != RBP ? 0 : rm.disp == (int8_t)rm.disp ? 0x40 : 0x80;
+        int mod = rm.base == NO_REG                      ? 0
+                  : rm.disp == 0 && (rm.base & 7) != RBP ? 0
+                  : rm.disp == (int8_t)rm.disp           ? 0x40
+                                                         : 0x80;
 
         asm_byte(a, mod | r | (sib ? 4 : (rm.base & 7)));
         if (sib) {

@@ -29,7 +29,24 @@ enum {
 };
 
 /* Condition codes */
-enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE, CC_LE, CC_G };
+enum {
+    CC_O,
+    CC_NO,
+    CC_B,
+    CC_AE,
+    CC_E,
+    CC_NE,
+    CC_BE,
+    CC_A,
+    CC_S,
+    CC_NS,
+    CC_P,
+    CC_NP,
+    CC_L,
+    CC_GE,
+    CC_LE,
+    CC_G
+};
 
 /* Group-1 arithmetic: the /digit of 81 and the opcode base. */
 enum { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
@@ -71,14 +88,16 @@ static inline uint32_t asm_offset(const Asm *a)
 {
     return a->p - a->start;
 }
-/* Whether @bytes more fit; sets overflow when not.  Called before each group of instructions, not each byte. */
+/* Whether @bytes more fit; sets overflow when not.  Called before each group of instructions, not each byte.
+ */
 bool asm_room(Asm *a, size_t bytes);
 void asm_byte(Asm *a, uint8_t v);
 void asm_u32(Asm *a, uint32_t v);
 void asm_u64(Asm *a, uint64_t v);
 void asm_nops(Asm *a, unsigned n);
 
-/* Any instruction with a ModRM byte; @imm_bytes: size of the immediate that follows (for rip-relative operands). */
+/* Any instruction with a ModRM byte; @imm_bytes: size of the immediate that follows (for rip-relative
+ * operands). */
 void asm_modrm(Asm *a, unsigned opc, int w, int reg, RM rm, unsigned imm_bytes);
 /* VEX-encoded: opc with A_PP and A_MAP; @vvvv: the extra source register. */
 void asm_vex(Asm *a, unsigned opc, int w, int reg, int vvvv, RM rm, unsigned imm_bytes);
@@ -105,7 +124,8 @@ void asm_setcc(Asm *a, int cc, int reg); /* low byte only */
 void asm_jmp(Asm *a, const void *target);
 void asm_jcc(Asm *a, int cc, const void *target);
 void asm_call(Asm *a, const void *target);
-/* Forward jumps inside this piece of code: returns where the rel32 is; asm_patch_here() makes it land here. */
+/* Forward jumps inside this piece of code: returns where the rel32 is; asm_patch_here() makes it land here.
+ */
 uint32_t asm_jmp_forward(Asm *a);
 uint32_t asm_jcc_forward(Asm *a, int cc);
 void asm_patch_here(Asm *a, uint32_t at);

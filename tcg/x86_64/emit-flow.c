@@ -2,9 +2,10 @@
 /*
  * Ways into, round and out of a block.
  *
- * A jump to another block of the page is a rel32 that first leads to a stub behind the block, which returns to C with
- * the block's cookie; linking points it at the other block's entry.  Jumps elsewhere look in the vCPU's jump table.
- * Only backward jumps and table entries poll exit_request: every endless path has one of them.
+ * A jump to another block of the page is a rel32 that first leads to a stub behind the block, which returns
+ * to C with the block's cookie; linking points it at the other block's entry.  Jumps elsewhere look in the
+ * vCPU's jump table. Only backward jumps and table entries poll exit_request: every endless path has one of
+ * them.
  */
 #include "tcg/x86_64/emit.h"
 
@@ -214,7 +215,8 @@ static void slow_branch_match(Emit *e, const SlowPath *s)
     bind_to_label(e, asm_jmp_forward(&e->a), label);
 }
 
-/* The compare emitted since @start moves so that the rel32 of the jcc after it is aligned and the two stay fused. */
+/* The compare emitted since @start moves so that the rel32 of the jcc after it is aligned and the two stay
+ * fused. */
 static void align_compare(Emit *e, uint32_t start)
 {
     Asm *a = &e->a;
@@ -278,7 +280,8 @@ static void emit_table_jump(Emit *e)
         return;
     }
     /* jump_table_index() * 16: the low 16 bits of pc * 8, as pc is even. */
-    _Static_assert(JUMP_TABLE_BITS == 12 && sizeof(JumpTableEntry) == 16, "index by the low 16 bits of pc * 8");
+    _Static_assert(JUMP_TABLE_BITS == 12 && sizeof(JumpTableEntry) == 16,
+                   "index by the low 16 bits of pc * 8");
     asm_lea(a, 0, RCX, rm_sib(NO_REG, RAX, 3, 0));
     asm_modrm(a, A_0F | 0xb7, 0, RCX, rm_reg(RCX), 0);
     asm_alu(a, ALU_CMP, 1, RAX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(JumpTableEntry, pc)));
@@ -384,6 +387,9 @@ static void emit_slow_paths(Emit *e)
             asm_patch_here(&e->a, s->from[k]);
         }
         e->op = s->op;
+        e->insn_offset = s->insn_offset;
+        e->active_slots = s->active;
+        e->fp = s->fp;
         s->emit(e, s);
     }
 }

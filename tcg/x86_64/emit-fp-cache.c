@@ -2,9 +2,10 @@
 /*
  * FP vars in xmm registers within a block.
  *
- * The cache is write-through: the home in memory always holds the value too, so that a register can be given up at any
- * time and slow paths need not save, only load again.  A register shows its var in one view.  VIEW_F32 is the value as
- * an operand of single precision: that of a var that is not NaN-boxed is the default NaN.
+ * The cache is write-through: the home in memory always holds the value too, so that a register can be given
+ * up at any time and slow paths need not save, only load again.  A register shows its var in one view.
+ * VIEW_F32 is the value as an operand of single precision: that of a var that is not NaN-boxed is the default
+ * NaN.
  */
 #include "tcg/x86_64/emit.h"
 
@@ -12,7 +13,8 @@
 
 bool is_fp_var(const Emit *e, IRRef r)
 {
-    return r != IR_ZERO && r < TCG_MAX_VARS && x86_host.pin[r] == NO_REG && (tcg_state.guest->fp_vars >> r & 1);
+    return r != IR_ZERO && r < TCG_MAX_VARS && x86_host.pin[r] == NO_REG &&
+           (tcg_state.guest->fp_vars >> r & 1);
 }
 
 void fp_move(Emit *e, int dst, int src)

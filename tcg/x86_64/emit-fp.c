@@ -2,10 +2,10 @@
 /*
  * Floating point inline, with results and flags exactly those of RISC-V.
  *
- * MXCSR holds the guest's rounding mode and sticky flags.  SSE arithmetic agrees with RISC-V but for NaN results, which
- * are made canonical out of line; for the cases where flags or values differ (NaN operands of min and max, products of
- * zero and infinity added to NaN, conversions out of range) and for rounding modes that MXCSR does not hold, the op's
- * C function is called.
+ * MXCSR holds the guest's rounding mode and sticky flags.  SSE arithmetic agrees with RISC-V but for NaN
+ * results, which are made canonical out of line; for the cases where flags or values differ (NaN operands of
+ * min and max, products of zero and infinity added to NaN, conversions out of range) and for rounding modes
+ * that MXCSR does not hold, the op's C function is called.
  */
 #include "tcg/x86_64/emit.h"
 
@@ -64,7 +64,8 @@ static void slow_canonical_nan(Emit *e, const SlowPath *s)
 {
     bool f64 = s->op->type == IR_F64;
 
-    fp_load(e, s->arg, rm_rip(f64 ? x86_host.thunks.nan64 : x86_host.thunks.nan32), f64 ? VIEW_F64 : VIEW_F32);
+    fp_load(e, s->arg, rm_rip(f64 ? x86_host.thunks.nan64 : x86_host.thunks.nan32),
+            f64 ? VIEW_F64 : VIEW_F32);
     slow_back(e, s);
 }
 
@@ -350,7 +351,8 @@ static void emit_from_int(Emit *e, const IROp *op)
 static void emit_convert(Emit *e, const IROp *op)
 {
     bool widen = op->type == IR_F64;
-    int a = fp_use(e, op->a, widen ? VIEW_F32 : VIEW_F64, NO_REG), d = fp_define(e, op->dst, view_of_type(op->type));
+    int a = fp_use(e, op->a, widen ? VIEW_F32 : VIEW_F64, NO_REG),
+        d = fp_define(e, op->dst, view_of_type(op->type));
 
     sse(e, A_0F | (widen ? A_F3 : A_F2) | 0x5a, d, a, rm_reg(a));
     finish_arithmetic(e, op, d, slow_canonical_nan);
@@ -395,6 +397,7 @@ static void slow_fp_check(Emit *e, const SlowPath *s)
 {
     asm_store_imm32(&e->a, 0, ENV(insn_offset), s->insn_offset);
     asm_call(&e->a, x86_host.thunks.fp_check);
+    forget_groups(e, s->active);
     fp_cache_reload(e, &s->fp, 0);
     slow_back(e, s);
 }

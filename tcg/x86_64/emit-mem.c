@@ -2,8 +2,8 @@
 /*
  * Guest memory: the soft TLB check inline, everything else out of line through thunks.
  *
- * A hit needs eight instructions and touches no register but the scratch ones.  An atomic hit works on host memory
- * that the write TLB vouches for.
+ * A hit needs eight instructions and touches no register but the scratch ones.  An atomic hit works on host
+ * memory that the write TLB vouches for.
  */
 #include "tcg/x86_64/emit.h"
 
@@ -11,36 +11,40 @@
 _Static_assert(sizeof(TLBEntry) == 16, "slots are found by shifting the address by TCG_PAGE_BITS - 4");
 
 /* The address in a register other than rcx and rdx. */
-static int emit_address(Emit *e, const IROp *op)
+static int emit_sum(Emit *e, IRRef a, int64_t offset)
 {
-    RM base = rm_of(e, op->a);
+    RM base = rm_of(e, a);
 
-    if (op->a == IR_ZERO) {
-        asm_mov_imm(&e->a, RAX, op->imm);
+    if (a == IR_ZERO) {
+        asm_mov_imm(&e->a, RAX, offset);
         return RAX;
     }
-    if (op->imm == 0) {
-        return use_reg(e, op->a, RAX);
+    if (offset == 0) {
+        return use_reg(e, a, RAX);
     }
-    if (!fits_s32(op->imm)) {
-        load_ref(e, RAX, op->a);
-        asm_mov_imm(&e->a, RCX, op->imm);
+    if (!fits_s32(offset)) {
+        load_ref(e, RAX, a);
+        asm_mov_imm(&e->a, RCX, offset);
         asm_alu(&e->a, ALU_ADD, 1, RAX, rm_reg(RCX));
     } else if (base.reg != NO_REG) {
-        asm_lea(&e->a, 1, RAX, rm_mem(base.reg, (int32_t)op->imm));
+        asm_lea(&e->a, 1, RAX, rm_mem(base.reg, (int32_t)offset));
     } else {
-        load_ref(e, RAX, op->a);
-        asm_alu_imm(&e->a, ALU_ADD, 1, rm_reg(RAX), (int32_t)op->imm);
+        load_ref(e, RAX, a);
+        asm_alu_imm(&e->a, ALU_ADD, 1, rm_reg(RAX), (int32_t)offset);
     }
     return RAX;
 }
 
-/* Leaves the addend of @addr's page in rcx, or goes to @slow. */
-static void emit_tlb(Emit *e, int addr, bool write, unsigned mem, SlowPath *slow)
+static int emit_address(Emit *e, const IROp *op)
+{
+    return emit_sum(e, op->a, op->imm);
+}
+
+/* Leaves the addend of the page of the @size bytes at @addr in rcx, or goes to @slow. */
+static void emit_tlb_range(Emit *e, int addr, bool write, unsigned size, SlowPath *slow)
 {
     int32_t table = write ? ENV_DISP(tlb_write) + (int32_t)(e->b->mmu_idx * sizeof(TLBEntry) * TLB_ENTRIES)
                           : ENV_DISP(tlb_read) + (int32_t)(e->b->mmu_idx * sizeof(TLBEntry) * TLB_ENTRIES);
-    unsigned size = 1u << (mem & IR_MEM_SIZE);
     Asm *a = &e->a;
 
     if (x86_host.features.bmi2) {
@@ -55,12 +59,19 @@ static void emit_tlb(Emit *e, int addr, bool write, unsigned mem, SlowPath *slow
     asm_alu(a, ALU_XOR, 1, RDX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(TLBEntry, tag)));
     asm_alu_imm(a, ALU_CMP, 1, rm_reg(RDX), TCG_PAGE_SIZE - size);
     slow_from(e, slow, CC_A);
+    asm_load(a, 1, RCX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(TLBEntry, addend)));
+}
+
+static void emit_tlb(Emit *e, int addr, bool write, unsigned mem, SlowPath *slow)
+{
+    unsigned size = 1u << (mem & IR_MEM_SIZE);
+
     if ((mem & IR_MEM_ALIGN) && size > 1) {
-        asm_modrm(a, A_BYTE | 0xf6, 0, 0, rm_reg(addr), 1);
-        asm_byte(a, size - 1);
+        asm_modrm(&e->a, A_BYTE | 0xf6, 0, 0, rm_reg(addr), 1);
+        asm_byte(&e->a, size - 1);
         slow_from(e, slow, CC_NE);
     }
-    asm_load(a, 1, RCX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(TLBEntry, addend)));
+    emit_tlb_range(e, addr, write, size, slow);
 }
 
 static uint32_t mop_of(const Emit *e, const IROp *op, unsigned more)
@@ -85,12 +96,86 @@ static void slow_back(Emit *e, const SlowPath *s)
     asm_patch_to(&e->a, asm_offset(&e->a) - 4, s->back);
 }
 
+/* --- groups --- */
+
+static RM slot_of(const MemGroup *g)
+{
+    return rm_mem(RBP, ENV_DISP(scratch) + 8 * g->slot);
+}
+
+static void clear_slot(Emit *e, const MemGroup *g)
+{
+    asm_store_imm32(&e->a, 1, slot_of(g), 0);
+}
+
+void forget_groups(Emit *e, uint8_t active)
+{
+    for (unsigned slot = 0; slot < 8; slot++) {
+        if (active >> slot & 1) {
+            asm_store_imm32(&e->a, 1, rm_mem(RBP, ENV_DISP(scratch) + 8 * slot), 0);
+        }
+    }
+}
+
+static bool is_first_of_group(const Emit *e, const IROp *op)
+{
+    const MemGroup *g = group_of(e, op);
+
+    return g && g->first == op - e->b->ops;
+}
+
+/* The next access of the group expects the slot's value in rcx. */
+static void back_to_group(Emit *e, const SlowPath *s)
+{
+    const MemGroup *g = group_of(e, s->op);
+
+    if (g) {
+        asm_load(&e->a, 1, RCX, slot_of(g));
+    }
+    slow_back(e, s);
+}
+
+/* Checks the access and says where it is in host memory; @s is where it goes otherwise. */
+static RM emit_check(Emit *e, const IROp *op, const MemGroup *g, SlowPath *s)
+{
+    bool write = op->opc == IR_ST;
+    int addr;
+
+    if (!g) {
+        addr = emit_address(e, op);
+        s->reg = addr;
+        emit_tlb(e, addr, write, op->mem, s);
+        e->rcx_group = NULL;
+        return rm_sib(RCX, addr, 0, 0);
+    }
+    if (is_first_of_group(e, op)) {
+        e->active_slots |= 1u << g->slot;
+        s->active = e->active_slots;
+        addr = emit_sum(e, g->base, g->min);
+        emit_tlb_range(e, addr, write, g->end - g->min, s);
+        asm_alu(&e->a, ALU_ADD, 1, RCX, rm_reg(addr));
+        asm_store(&e->a, 1, slot_of(g), RCX);
+    } else {
+        if (e->rcx_group != g) {
+            asm_load(&e->a, 1, RCX, slot_of(g));
+        }
+        asm_rr(&e->a, 0x85, 1, RCX, RCX);
+        slow_from(e, s, CC_E);
+    }
+    e->rcx_group = g;
+    if (g->last == op - e->b->ops) {
+        e->active_slots &= ~(1u << g->slot);
+        e->rcx_group = NULL;
+    }
+    return rm_mem(RCX, (int32_t)(op->imm - g->min));
+}
+
 /* --- loads --- */
 
 static void raw_load(Emit *e, int reg, RM from, unsigned mem)
 {
-    static const unsigned opcodes[8] = {
-        A_0F | A_BYTE | 0xb6, A_0F | 0xb7, 0x8b, 0x8b, A_0F | A_BYTE | 0xbe, A_0F | 0xbf, 0x63, 0x8b};
+    static const unsigned opcodes[8] = {A_0F | A_BYTE | 0xb6, A_0F | 0xb7, 0x8b, 0x8b,
+                                        A_0F | A_BYTE | 0xbe, A_0F | 0xbf, 0x63, 0x8b};
     unsigned kind = mem & (IR_MEM_SIZE | IR_MEM_SIGN);
 
     asm_modrm(&e->a, opcodes[kind], kind >= 3, reg, from, 0);
@@ -121,7 +206,8 @@ static void slow_load(Emit *e, const SlowPath *s)
     } else {
         asm_mov_rr(&e->a, 1, s->arg, RAX);
     }
-    slow_back(e, s);
+    forget_groups(e, s->active);
+    back_to_group(e, s);
 }
 
 /* rax: a raw value of 1 << @size bytes; sets the bits above. */
@@ -130,33 +216,59 @@ static void box(Emit *e, unsigned size)
     if (size < 3) {
         asm_mov_imm(&e->a, RCX, ~0ULL << (8 << size));
         asm_alu(&e->a, ALU_OR, 1, RAX, rm_reg(RCX));
+        e->rcx_group = NULL;
     }
+}
+
+/* The load itself, to general or xmm register @reg. */
+static void load_value(Emit *e, const IROp *op, int reg, RM from)
+{
+    FpView view = load_view(e, op);
+
+    if (view) {
+        fp_load(e, reg, from, view);
+        return;
+    }
+    raw_load(e, reg, from, op->mem & ~IR_MEM_FP_BOX);
+    if (op->mem & IR_MEM_FP_BOX) {
+        box(e, op->mem & IR_MEM_SIZE);
+    }
+}
+
+/* A load that its group's check does not vouch for. */
+static void slow_load_alone(Emit *e, const SlowPath *s)
+{
+    SlowPath *miss = new_slow(e, slow_load);
+    int addr;
+
+    if (is_first_of_group(e, s->op)) {
+        clear_slot(e, group_of(e, s->op));
+    }
+    addr = emit_address(e, s->op);
+    miss->reg = addr;
+    miss->arg = s->arg;
+    miss->back = s->back;
+    emit_tlb(e, addr, false, s->op->mem, miss);
+    load_value(e, s->op, s->arg, rm_sib(RCX, addr, 0, 0));
+    back_to_group(e, s);
 }
 
 static void emit_load(Emit *e, const IROp *op)
 {
+    const MemGroup *g = group_of(e, op);
     FpView view = load_view(e, op);
-    SlowPath *s = new_slow(e, slow_load);
-    int addr = emit_address(e, op), reg;
+    SlowPath *s = new_slow(e, g ? slow_load_alone : slow_load);
+    RM from = emit_check(e, op, g, s);
+    int reg = view ? fp_define(e, op->dst, view) : op->mem & IR_MEM_FP_BOX ? RAX : dst_reg(op->dst);
 
-    s->reg = addr;
-    emit_tlb(e, addr, false, op->mem, s);
-    if (view) {
-        reg = fp_define(e, op->dst, view);
-        s->arg = reg;
-        fp_load(e, reg, rm_sib(RCX, addr, 0, 0), view);
-        s->back = asm_offset(&e->a);
-        fp_write_through(e, op->dst, reg, view);
-        return;
-    }
-    reg = op->mem & IR_MEM_FP_BOX ? RAX : dst_reg(op->dst);
     s->arg = reg;
-    raw_load(e, reg, rm_sib(RCX, addr, 0, 0), op->mem & ~IR_MEM_FP_BOX);
-    if (op->mem & IR_MEM_FP_BOX) {
-        box(e, op->mem & IR_MEM_SIZE);
-    }
+    load_value(e, op, reg, from);
     s->back = asm_offset(&e->a);
-    put_ref(e, op->dst, reg);
+    if (view) {
+        fp_write_through(e, op->dst, reg, view);
+    } else {
+        put_ref(e, op->dst, reg);
+    }
 }
 
 /* --- stores --- */
@@ -168,7 +280,8 @@ static void slow_store(Emit *e, const SlowPath *s)
     asm_mov_imm(&e->a, RDX, mop_of(e, s->op, 0) | (uint32_t)s->insn_offset << 16);
     asm_call(&e->a, x86_host.thunks.store);
     fp_cache_reload(e, &s->fp, 0);
-    slow_back(e, s);
+    forget_groups(e, s->active);
+    back_to_group(e, s);
 }
 
 static void raw_store(Emit *e, RM to, int reg, unsigned mem)
@@ -208,18 +321,35 @@ static bool emit_store_fp(Emit *e, const IROp *op, RM to)
     return true;
 }
 
-static void emit_store(Emit *e, const IROp *op)
+static void store_value(Emit *e, const IROp *op, RM to)
 {
-    SlowPath *s = new_slow(e, slow_store);
-    int addr = emit_address(e, op);
-    RM to;
-
-    s->reg = addr;
-    emit_tlb(e, addr, true, op->mem, s);
-    to = rm_sib(RCX, addr, 0, 0);
     if (!emit_store_fp(e, op, to)) {
         raw_store(e, to, use_reg(e, op->b, RDX), op->mem);
     }
+}
+
+static void slow_store_alone(Emit *e, const SlowPath *s)
+{
+    SlowPath *miss = new_slow(e, slow_store);
+    int addr;
+
+    if (is_first_of_group(e, s->op)) {
+        clear_slot(e, group_of(e, s->op));
+    }
+    addr = emit_address(e, s->op);
+    miss->reg = addr;
+    miss->back = s->back;
+    emit_tlb(e, addr, true, s->op->mem, miss);
+    store_value(e, s->op, rm_sib(RCX, addr, 0, 0));
+    back_to_group(e, s);
+}
+
+static void emit_store(Emit *e, const IROp *op)
+{
+    const MemGroup *g = group_of(e, op);
+    SlowPath *s = new_slow(e, g ? slow_store_alone : slow_store);
+
+    store_value(e, op, emit_check(e, op, g, s));
     s->back = asm_offset(&e->a);
 }
 
@@ -238,11 +368,13 @@ static void slow_atomic(Emit *e, const SlowPath *s)
             load_ref(e, RCX, op->b);
         }
     }
-    asm_mov_imm(&e->a, RDX, mop_of(e, op, IR_MEM_ALIGN) | (op->opc == IR_LR || op->opc == IR_SC ? 0 : op->opc << 16));
+    asm_mov_imm(&e->a, RDX,
+                mop_of(e, op, IR_MEM_ALIGN) | (op->opc == IR_LR || op->opc == IR_SC ? 0 : op->opc << 16));
     asm_call(&e->a, op->opc == IR_LR   ? x86_host.thunks.lr
                     : op->opc == IR_SC ? x86_host.thunks.sc
                                        : x86_host.thunks.amo);
     fp_cache_reload(e, &s->fp, 0);
+    forget_groups(e, s->active);
     slow_back(e, s);
 }
 
@@ -404,5 +536,8 @@ void emit_mem(Emit *e, const IROp *op)
         break;
     default:
         emit_amo(e, op);
+    }
+    if (op->opc != IR_LD && op->opc != IR_ST) {
+        e->rcx_group = NULL;
     }
 }

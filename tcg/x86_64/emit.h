@@ -16,12 +16,12 @@
 #include "tcg/tcg-internal.h"
 #include "tcg/x86_64/assembler.h"
 
-#define ENV_BIAS          128
-#define ENV_DISP(field)   ((int32_t)offsetof(TCGEnv, field) - ENV_BIAS)
-#define ENV(field)        rm_mem(RBP, ENV_DISP(field))
-#define N_PINNED          11
-#define FIRST_CACHED_XMM  3
-#define N_XMM             16
+#define ENV_BIAS         128
+#define ENV_DISP(field)  ((int32_t)offsetof(TCGEnv, field) - ENV_BIAS)
+#define ENV(field)       rm_mem(RBP, ENV_DISP(field))
+#define N_PINNED         11
+#define FIRST_CACHED_XMM 3
+#define N_XMM            16
 
 /* Host features, found out once. */
 typedef struct HostFeatures {
@@ -30,23 +30,24 @@ typedef struct HostFeatures {
 
 /* Addresses of thunks; constant after init.  See thunks.c for what each expects. */
 typedef struct Thunks {
-    const void *enter;         /* C: uintptr_t enter(TCGEnv *env, const void *table_entry) */
-    const void *exit_from_c;   /* C: void exit(TCGEnv *env, unsigned reason), does not return */
-    const void *exit;          /* jmp; eax: reason, env->pc set */
-    const void *exit_chain;    /* jmp; rax: cookie, edx: target | jump number << 16 */
-    const void *exit_request;  /* jmp; edx: offset in the page to continue at */
-    const void *exit_table;    /* jmp; rax: pc.  exit_request seen at a table entry */
+    const void *enter;        /* C: uintptr_t enter(TCGEnv *env, const void *table_entry) */
+    const void *exit_from_c;  /* C: void exit(TCGEnv *env, unsigned reason), does not return */
+    const void *exit;         /* jmp; eax: reason, env->pc set */
+    const void *exit_chain;   /* jmp; rax: cookie, edx: target | jump number << 16 */
+    const void *exit_request; /* jmp; edx: offset in the page to continue at */
+    const void *exit_table;   /* jmp; rax: pc.  exit_request seen at a table entry */
     const void *exit_reason[TCG_EXIT_LAST + 1]; /* table-entry-like: env->pc is set already */
-    const void *lookup;        /* jmp; rax: pc */
-    const void *load;          /* call; rax: address, edx: mop | insn_offset << 16 -> rax */
-    const void *store;         /* same, rcx: value */
-    const void *amo, *sc;      /* call; rax: address, rcx: value, edx: mop -> rax */
-    const void *lr;            /* call; rax: address, edx: mop -> rax */
-    const void *fp_check;      /* call */
-    const void *fp_call;       /* call; rax, rdx, rcx: a, b, c; scratch[0]: FpFunction, scratch[1]: its last argument */
-    const void *call;          /* call; rax, rdx, rcx: a, b, c; scratch[0]: IRHelper -> rax */
-    const void *call_vars;     /* same; the callee may change vars */
-    const void *call_jump;     /* jmp; the same arguments */
+    const void *lookup;                         /* jmp; rax: pc */
+    const void *load;                           /* call; rax: address, edx: mop | insn_offset << 16 -> rax */
+    const void *store;                          /* same, rcx: value */
+    const void *amo, *sc;                       /* call; rax: address, rcx: value, edx: mop -> rax */
+    const void *lr;                             /* call; rax: address, edx: mop -> rax */
+    const void *fp_check;                       /* call */
+    const void
+        *fp_call; /* call; rax, rdx, rcx: a, b, c; scratch[0]: FpFunction, scratch[1]: its last argument */
+    const void *call;      /* call; rax, rdx, rcx: a, b, c; scratch[0]: IRHelper -> rax */
+    const void *call_vars; /* same; the callee may change vars */
+    const void *call_jump; /* jmp; the same arguments */
     /* constants in reach */
     const uint64_t *nan64, *nan32, *sign64, *sign32, *abs64, *abs32;
 } Thunks;
@@ -64,9 +65,9 @@ typedef enum FpView { VIEW_NONE, VIEW_F64, VIEW_F32 } FpView;
 
 /* Which FP vars are in which xmm registers.  Copied into slow paths, so small. */
 typedef struct FpCache {
-    uint8_t var[N_XMM];  /* 0: free */
-    uint16_t f32;        /* bit per register: VIEW_F32, else VIEW_F64 */
-    uint16_t checked;    /* bit per register of VIEW_F32: the home is known to be boxed */
+    uint8_t var[N_XMM]; /* 0: free */
+    uint16_t f32;       /* bit per register: VIEW_F32, else VIEW_F64 */
+    uint16_t checked;   /* bit per register of VIEW_F32: the home is known to be boxed */
 } FpCache;
 
 typedef struct Emit Emit;
@@ -78,10 +79,11 @@ struct SlowPath {
     const IROp *op;
     uint32_t from[3]; /* rel32s that lead here */
     uint8_t n_from;
-    int8_t reg;        /* the address, or another register the path needs */
+    int8_t reg; /* the address, or another register the path needs */
     uint16_t insn_offset;
-    uint32_t back;     /* where to go afterwards */
+    uint32_t back; /* where to go afterwards */
     uint32_t arg;
+    uint8_t active; /* slots of memory groups that are open here */
     FpCache fp;
 };
 
@@ -98,7 +100,23 @@ typedef struct LabelFixup {
     uint8_t label;
 } LabelFixup;
 
-#define MAX_SLOW   2048
+/*
+ * Plain accesses of one kind off one unchanged base within straight code.  The first checks the page for all
+ * of them and leaves the host address of base + min in a slot of env->scratch; 0 there means each must check
+ * for itself.
+ */
+typedef struct MemGroup {
+    int64_t min, end; /* offsets from the base: [min, end) */
+    IRRef base;
+    uint8_t slot, opc, count;
+    uint16_t first, last; /* op indices */
+} MemGroup;
+
+#define MAX_GROUPS       128
+#define FIRST_GROUP_SLOT 2 /* scratch[0..1] are for calls */
+#define MAX_GROUP_SPAN   1024
+
+#define MAX_SLOW   3072
 #define MAX_FIXUPS 128
 
 struct Emit {
@@ -109,17 +127,21 @@ struct Emit {
     const IROp *op; /* being emitted */
     uint32_t insn_offset;
     uint32_t chain_common; /* code offset of the shared tail of exit stubs, 0: none yet */
-    IRRef rax_temp; /* a temp whose only home is rax until the next op */
+    IRRef rax_temp;        /* a temp whose only home is rax until the next op */
     uint8_t temp_uses[TCG_MAX_TEMPS];
 
     FpCache fp;
-    uint64_t boxed;         /* bit per var: its home is known to hold a boxed F32 */
+    uint64_t boxed; /* bit per var: its home is known to hold a boxed F32 */
     uint32_t fp_clock, fp_stamp[N_XMM];
 
-    unsigned n_labels, n_fixups, n_slow;
+    uint8_t active_slots;      /* bit per slot of env->scratch that an open group uses */
+    const MemGroup *rcx_group; /* whose slot rcx holds, from the op before */
+    unsigned n_labels, n_fixups, n_slow, n_groups;
+    uint8_t op_group[IR_MAX_OPS]; /* number of the op's group + 1, or 0 */
     EmitLabel labels[IR_MAX_LABELS];
     LabelFixup fixups[MAX_FIXUPS];
     SlowPath slow[MAX_SLOW];
+    MemGroup groups[MAX_GROUPS];
 };
 
 /* --- emit.c: operands --- */
@@ -130,6 +152,8 @@ int use_reg(Emit *e, IRRef r, int scratch);
 void load_ref(Emit *e, int reg, IRRef r);
 /* Operand b, immediate or not, in a register. */
 int use_b(Emit *e, const IROp *op, int scratch);
+/* The register of a pinned var, or NO_REG. */
+int emit_own_reg(IRRef r);
 /* Where to compute the value of @r: its own register or rax. */
 int dst_reg(IRRef r);
 /* The value of @r is in @reg. */
@@ -138,13 +162,23 @@ void put_ref(Emit *e, IRRef r, int reg);
 void var_changed(Emit *e, IRRef r);
 bool fits_s32(int64_t v);
 SlowPath *new_slow(Emit *e, void (*emit)(Emit *e, const SlowPath *s));
-void slow_from(Emit *e, SlowPath *s, int cc);      /* jcc to it */
+void slow_from(Emit *e, SlowPath *s, int cc); /* jcc to it */
+
+/* --- emit-value.c --- */
+void emit_value(Emit *e, const IROp *op);
+void emit_store_env(Emit *e, const IROp *op);
+/* cmp or test of two operands; the second may be an immediate. */
 void emit_compare(Emit *e, IRRef a, IRRef b, bool b_is_imm, int64_t imm, unsigned type);
 int cc_of(unsigned cond);
-void emit_value(Emit *e, const IROp *op);
 
 /* --- emit-mem.c --- */
 void emit_mem(Emit *e, const IROp *op);
+/* After a slow path called C, which may have changed any mapping: groups that are open check again. */
+void forget_groups(Emit *e, uint8_t active);
+
+/* --- mem-groups.c --- */
+void plan_groups(Emit *e);
+const MemGroup *group_of(const Emit *e, const IROp *op);
 
 /* --- emit-fp.c: ops; emit-fp-cache.c: registers --- */
 void emit_fp(Emit *e, const IROp *op);
@@ -158,7 +192,8 @@ void fp_cache_reload(Emit *e, const FpCache *cache, IRRef except);
 int fp_cached(const Emit *e, IRRef r, FpView view);
 /* A register for a new value of var @r; its cached value, if any, is gone. */
 int fp_define(Emit *e, IRRef r, FpView view);
-/* A register with operand @r, loaded (and its box checked) when it must be; @scratch for what is not an FP var. */
+/* A register with operand @r, loaded (and its box checked) when it must be; @scratch for what is not an FP
+ * var. */
 int fp_use(Emit *e, IRRef r, FpView view, int scratch);
 /* Writes a defined register through to its home. */
 void fp_write_through(Emit *e, IRRef r, int xmm, FpView view);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The border between C and translated code: entering, leaving, and calls that store the pinned registers first, so
- * that C sees the whole guest state.  Compiled once, shared by all blocks.
+ * The border between C and translated code: entering, leaving, and calls that store the pinned registers
+ * first, so that C sees the whole guest state.  Compiled once, shared by all blocks.
  */
 #include "tcg/x86_64/emit.h"
 

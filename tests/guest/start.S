@@ -7,7 +7,7 @@
 _start:
     la sp, stack_top
     csrr t0, mhartid
-    bnez t0, park
+    bnez t0, park           /* without a stack */
     la t0, test_trap
     csrw mtvec, t0
     li t0, 1 << 13          /* floating point on: initial */
@@ -21,8 +21,15 @@ _start:
     j test_fail
 
 park:
-    wfi
-    j park
+    lla t0, 2f
+    ld t0, 0(t0)
+    beqz t0, 1f
+    jr t0
+1:  wfi
+    j 1b
+    .weak secondary_main
+    .balign 8
+2:  .dword secondary_main
 
     .globl test_pass
 test_pass:

@@ -241,13 +241,20 @@ void check_guest_runs(QTestState *qts, const char *who)
     wait_serial(who, size, 'B');
 }
 
+void read_memory(QTestState *qts, uint64_t addr, void *bytes, uint64_t size)
+{
+    for (uint64_t at = 0; at < size; at += MIB) {
+        qtest_bufread(qts, addr + at, (char *)bytes + at, MIN(MIB, size - at));
+    }
+}
+
 static void *read_guest(QTestState *qts, const Guest *guest, uint64_t *size)
 {
     void *bytes;
 
     *size = guest_bytes(guest) * guest_harts(guest);
     bytes = g_malloc(*size);
-    qtest_bufread(qts, guest_start(guest), bytes, *size);
+    read_memory(qts, guest_start(guest), bytes, *size);
     return bytes;
 }
 

@@ -42,6 +42,8 @@ char *run_status(QTestState *qts);
 void wait_run_status(QTestState *qts, const char *goal);
 /* Lets the guest go on after a migration and waits until it has printed. */
 void check_guest_runs(QTestState *qts, const char *who);
+/* In pieces: one line of the protocol per MiB. */
+void read_memory(QTestState *qts, uint64_t addr, void *bytes, uint64_t size);
 /* The source has stopped: its memory and the destination's are the same, and each part is a single step. */
 void check_same_memory(QTestState *from, QTestState *to, const Guest *guest);
 /* No lost or stale page among those the guest writes. */

@@ -324,12 +324,13 @@ static void test_truncated_file(void)
 static void test_failed_incoming_can_stay(void)
 {
     QTestState *to;
+    g_autofree char *uri = g_strconcat("file:", helpers_path("junk"), NULL);
     g_autofree char *status = NULL;
 
     g_assert_true(g_file_set_contents(helpers_path("junk"), "this is no stream", -1, NULL));
     to = start_destination(&plain, "defer", "");
     qtest_qmp_assert_success(to, "{'execute': 'migrate-incoming', 'arguments': {'uri': %s, 'exit-on-error': %i}}",
-                             g_strconcat("file:", helpers_path("junk"), NULL), false);
+                             uri, false);
     wait_status(to, "failed");
     status = run_status(to);
     g_assert_cmpstr(status, ==, "inmigrate");
@@ -395,7 +396,7 @@ static void test_hot_added_ram_joins(void)
     fast_migration(from);
     wait_status(from, "completed");
     wait_status(to, "completed");
-    qtest_bufread(to, address, bytes, DIMM_SIZE);
+    read_memory(to, address, bytes, DIMM_SIZE);
     for (uint64_t at = 0; at < DIMM_SIZE; at++) {
         g_assert_cmphex(bytes[at], ==, 0x5a);
     }

@@ -28,7 +28,7 @@ static uint32_t dma(QTestState *s, uint32_t control, uint32_t length, uint64_t t
     stl_be_p(request + 4, length);
     stq_be_p(request + 8, target);
     qtest_memwrite(s, REQUEST, request, sizeof(request));
-    qtest_writel(s, DMA, bswap32(REQUEST >> 32));
+    qtest_writel(s, DMA, 0);
     qtest_writel(s, DMA + 4, bswap32((uint32_t)REQUEST));
     qtest_memread(s, REQUEST, answer, sizeof(answer));
     return ldl_be_p(answer);
@@ -94,9 +94,10 @@ static void test_hostile_dma(void)
 {
     QTestState *s = qtest_init(BOARD_ARGS);
 
-    g_assert_cmphex(dma(s, KEY_SIGNATURE << 16 | CONTROL_SELECT | CONTROL_READ, UINT32_MAX, UINT64_MAX - 5), ==,
+    g_assert_cmphex(dma(s, KEY_SIGNATURE << 16 | CONTROL_SELECT | CONTROL_READ, UINT32_MAX, UINT64_MAX - 5),
+                    ==, CONTROL_ERROR);
+    g_assert_cmphex(dma(s, KEY_SIGNATURE << 16 | CONTROL_SELECT | CONTROL_WRITE, 4, TARGET), ==,
                     CONTROL_ERROR);
-    g_assert_cmphex(dma(s, KEY_SIGNATURE << 16 | CONTROL_SELECT | CONTROL_WRITE, 4, TARGET), ==, CONTROL_ERROR);
     dma(s, KEY_SIGNATURE << 16 | CONTROL_SELECT | CONTROL_READ, 8, DMA); /* into itself */
     qtest_writeq(s, DMA, UINT64_MAX);
     select_key(s, 0xffff);

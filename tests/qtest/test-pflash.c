@@ -103,10 +103,9 @@ static void test_bad_sequences(void)
     QTestState *s = qtest_init(BOARD_ARGS);
 
     command(s, 0, 0xe8);
-    command(s, 0, 0xff); /* 256 words are fine, but no data comes from this block */
-    for (unsigned i = 0; i < 256; i++) {
-        qtest_writel(s, FLASH_BASE + FLASH_SIZE - 4, i);
-    }
+    command(s, 0, 1); /* two words, which lie far apart */
+    qtest_writel(s, FLASH_BASE, 0);
+    qtest_writel(s, FLASH_BASE + FLASH_SIZE - 4, 0);
     command(s, 0, 0xd0);
     g_assert_cmphex(qtest_readl(s, FLASH_BASE) & 0x10, ==, 0x10);
     command(s, 0, 0x50);

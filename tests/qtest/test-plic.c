@@ -2,10 +2,10 @@
 /* The interrupt controller: gateways, priorities, thresholds, claims. */
 #include "tests/qtest/board.h"
 
-#define PRIORITY(source)         (PLIC_BASE + 4 * (source))
-#define ENABLE(context, word)    (PLIC_BASE + 0x2000 + 0x80 * (context) + 4 * (word))
-#define THRESHOLD(context)       (PLIC_BASE + 0x200000 + 0x1000 * (context))
-#define CLAIM(context)           (THRESHOLD(context) + 4)
+#define PRIORITY(source)      (PLIC_BASE + 4 * (source))
+#define ENABLE(context, word) (PLIC_BASE + 0x2000 + 0x80 * (context) + 4 * (word))
+#define THRESHOLD(context)    (PLIC_BASE + 0x200000 + 0x1000 * (context))
+#define CLAIM(context)        (THRESHOLD(context) + 4)
 
 static QTestState *start(void)
 {

@@ -2,8 +2,16 @@
 /* The real-time clock. */
 #include "tests/qtest/board.h"
 
-enum { TIME_LOW = 0, TIME_HIGH = 4, ALARM_LOW = 8, ALARM_HIGH = 12, IRQ_ENABLED = 16, CLEAR_ALARM = 20, ALARM_STATUS = 24,
-       CLEAR_INTERRUPT = 28 };
+enum {
+    TIME_LOW = 0,
+    TIME_HIGH = 4,
+    ALARM_LOW = 8,
+    ALARM_HIGH = 12,
+    IRQ_ENABLED = 16,
+    CLEAR_ALARM = 20,
+    ALARM_STATUS = 24,
+    CLEAR_INTERRUPT = 28
+};
 
 static uint64_t read_time(QTestState *s)
 {

@@ -44,7 +44,8 @@ static void event(void *opaque, CharEvent event)
 }
 
 static const CharHandlers handlers = {.can_read = can_read, .read = take, .event = event};
-static const CharHandlers background = {.can_read = can_read, .read = take, .event = event, .background = true};
+static const CharHandlers background = {
+    .can_read = can_read, .read = take, .event = event, .background = true};
 
 static Reader reader(size_t room)
 {
@@ -550,7 +551,8 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/attach/second-front-end-is-refused", test_second_frontend_refused);
     g_test_add_func("/chardev/mux/escapes", test_mux_escapes);
     g_test_add_func("/chardev/mux/escape-may-be-split-over-reads", test_mux_escape_split_over_reads);
-    g_test_add_func("/chardev/mux/escape-works-when-the-guest-takes-no-input", test_mux_escape_past_a_hung_guest);
+    g_test_add_func("/chardev/mux/escape-works-when-the-guest-takes-no-input",
+                    test_mux_escape_past_a_hung_guest);
     g_test_add_func("/chardev/mux/x-ends-the-emulator", test_mux_quit);
     g_test_add_func("/chardev/mux/timestamps-start-lines", test_mux_timestamps);
     g_test_add_func("/chardev/ringbuf/keeps-the-last-bytes", test_ringbuf);

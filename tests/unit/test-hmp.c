@@ -203,6 +203,18 @@ static void test_expressions(void)
     assert_value("0x8000000000000000 / -1", INT64_MIN);
 }
 
+static void test_path_behind_expression(void)
+{
+    const char *text = "0x1000 /tmp/x";
+    int64_t value;
+
+    g_assert_true(hmp_parse_expression(&text, &value, NULL));
+    g_assert_cmpint(value, ==, 0x1000);
+    g_assert_cmpstr(text, ==, " /tmp/x");
+    assert_value("8/2", 4);
+    assert_value("8 / 2", 4);
+}
+
 static void test_expression_errors(void)
 {
     static const char *const bad[] = {"", "1/0", "1%0", "(1", "$pc", "x", "1+", "99999999999999999999999"};
@@ -265,6 +277,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hmp/args/option-text", test_any);
     g_test_add_func("/hmp/reply/printed-from-its-table", test_reply_is_printed);
     g_test_add_func("/hmp/expressions/values", test_expressions);
+    g_test_add_func("/hmp/expression/a-path-behind-it-is-no-division", test_path_behind_expression);
     g_test_add_func("/hmp/expressions/errors", test_expression_errors);
     g_test_add_func("/hmp/help/synopsis-and-lists", test_help);
     g_test_add_func("/hmp/completion/names-and-values", test_completion);

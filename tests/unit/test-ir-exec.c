@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The back ends agree: the same IR run by the interpreter and by generated code gives the same state.  Guest memory is
- * a few pages of fake RAM behind a fake runtime.
+ * The back ends agree: the same IR run by the interpreter and by generated code gives the same state.  Guest
+ * memory is a few pages of fake RAM behind a fake runtime.
  */
 #include "tcg/tcg.h"
 #include "util/bits.h"
@@ -178,8 +178,14 @@ static uintptr_t run_block(void)
 
 static uint64_t interesting(GRand *r)
 {
-    static const uint64_t values[] = {0, 1, 2, ~0ULL, 1ULL << 63, ~0ULL >> 1, 0x80000000, 0x7fffffff, 0xffffffff,
-                                      0xffffffff80000000, 63, 64, 31, 32, 0x8000, 0xff00ff00ff00ff00};
+    static const uint64_t values[] = {0,          1,
+                                      2,          ~0ULL,
+                                      1ULL << 63, ~0ULL >> 1,
+                                      0x80000000, 0x7fffffff,
+                                      0xffffffff, 0xffffffff80000000,
+                                      63,         64,
+                                      31,         32,
+                                      0x8000,     0xff00ff00ff00ff00};
 
     if (g_rand_int_range(r, 0, 3)) {
         return (uint64_t)g_rand_int(r) << 32 | g_rand_int(r);
@@ -269,6 +275,8 @@ static void run_both(GRand *r, void (*check)(const TCGEnv *, const TCGEnv *))
     for (unsigned i = 16; i < 20; i++) {
         vars[i] = GUEST_BASE + 0x1000 * g_rand_int_range(r, 1, 3) + g_rand_int_range(r, -16, 16);
     }
+    vars[9] = vars[16];
+    vars[10] = vars[17];
     memcpy(ram_before, ram, sizeof(ram));
     text = g_string_new(NULL);
     ir_dump(block, text);
@@ -355,10 +363,12 @@ static void test_optimized_blocks(void)
 
 static void random_memory_op(GRand *r)
 {
-    static const IROpcode atomics[] = {IR_AMO_SWAP, IR_AMO_ADD,  IR_AMO_AND,  IR_AMO_OR,   IR_AMO_XOR, IR_AMO_MINS,
-                                       IR_AMO_MAXS, IR_AMO_MINU, IR_AMO_MAXU, IR_LR, IR_SC};
+    static const IROpcode atomics[] = {IR_AMO_SWAP, IR_AMO_ADD,  IR_AMO_AND,  IR_AMO_OR,
+                                       IR_AMO_XOR,  IR_AMO_MINS, IR_AMO_MAXS, IR_AMO_MINU,
+                                       IR_AMO_MAXU, IR_LR,       IR_SC};
     unsigned kind = g_rand_int_range(r, 0, 10);
-    IRRef base = g_rand_int_range(r, 16, 20), value = g_rand_int_range(r, 0, 16);
+    static const IRRef bases[] = {9, 10, 16, 17, 18, 19};
+    IRRef base = bases[g_rand_int_range(r, 0, 6)], value = g_rand_int_range(r, 0, 16);
     IROp *op;
 
     if (kind < 4) {
@@ -377,8 +387,8 @@ static void random_memory_op(GRand *r)
         IRRef aligned = ir_temp(block);
 
         ir_emit(block, IR_AND, aligned, base, IR_IMM, g_rand_int_range(r, 0, 20) ? -8 : -1);
-        op = ir_emit(block, atomics[g_rand_int_range(r, 0, G_N_ELEMENTS(atomics))], g_rand_int_range(r, 0, 16),
-                     aligned, value, 0);
+        op = ir_emit(block, atomics[g_rand_int_range(r, 0, G_N_ELEMENTS(atomics))],
+                     g_rand_int_range(r, 0, 16), aligned, value, 0);
         op->mem = g_rand_int_range(r, 2, 4) | IR_MEM_ALIGN;
     }
 }
@@ -396,13 +406,79 @@ static void test_memory(void)
             ir_emit(block, IR_INSN, IR_NONE, IR_NONE, IR_NONE, 0x100 + 4 * k)->aux = 4;
             random_memory_op(r);
             random_op(r, &temp);
-            /* base registers stay */
-            if (block->ops[block->n_ops - 1].dst >= 16 && block->ops[block->n_ops - 1].dst < 20) {
-                block->ops[block->n_ops - 1].dst = 3;
+        }
+        for (unsigned k = 0; k < block->n_ops; k++) {
+            IRRef dst = block->ops[k].dst;
+
+            if ((dst >= 16 && dst < 20) || dst == 9 || dst == 10) {
+                block->ops[k].dst = 3;
             }
         }
         end_block();
         optimize = i & 1;
+        run_both(r, NULL);
+    }
+    optimize = false;
+}
+
+/* A base that seldom changes: checks are shared. */
+static void test_shared_checks(void)
+{
+    g_autoptr(GRand) r = g_rand_new_with_seed(8);
+
+    for (unsigned i = 0; i < 1500; i++) {
+        begin_block();
+        for (unsigned k = 0; k < 30; k++) {
+            IRRef base = g_rand_boolean(r) ? 9 : 16;
+            int offset = g_rand_int_range(r, -32, 33) * (g_rand_int_range(r, 0, 8) ? 1 : 40);
+            IROp *op;
+
+            ir_emit(block, IR_INSN, IR_NONE, IR_NONE, IR_NONE, 0x100 + 4 * k)->aux = 4;
+            if (g_rand_boolean(r)) {
+                op = ir_emit(block, IR_LD, g_rand_int_range(r, 0, 9), base, IR_NONE, offset);
+                op->dst = g_rand_int_range(r, 0, 4) ? op->dst : 40 + op->dst;
+            } else {
+                op = ir_emit(block, IR_ST, IR_NONE, base, g_rand_int_range(r, 0, 16), offset);
+                op->b = g_rand_int_range(r, 0, 4) ? op->b : 40 + op->b;
+            }
+            op->mem = op->dst >= 40 && op->opc == IR_LD ? (g_rand_boolean(r) ? 3 : 2 | IR_MEM_FP_BOX)
+                                                        : g_rand_int_range(r, 0, 4);
+            if (g_rand_int_range(r, 0, 12) == 0) {
+                ir_emit(block, IR_ADD, base, base, IR_IMM, g_rand_int_range(r, -8, 9));
+            }
+        }
+        end_block();
+        run_both(r, NULL);
+    }
+}
+
+/* Shifts of one value that make rotations and extractions, and some that do not. */
+static void test_shift_pairs(void)
+{
+    g_autoptr(GRand) r = g_rand_new_with_seed(10);
+
+    optimize = true;
+    for (unsigned i = 0; i < 3000; i++) {
+        unsigned width = g_rand_boolean(r) ? 32 : 64, left = g_rand_int_range(r, 1, width),
+                 any = g_rand_int_range(r, 0, width);
+        unsigned right = g_rand_int_range(r, 0, 4) ? width - left : any;
+        static const uint8_t round[] = {32, 48, 56};
+
+        begin_block();
+        if (g_rand_boolean(r)) {
+            left = round[g_rand_int_range(r, 0, 3)];
+            right = g_rand_boolean(r) ? left : (unsigned)g_rand_int_range(r, 0, 64);
+        }
+        ir_emit(block, IR_SHL, 5, random_var(r), IR_IMM, left)->type = width == 32 ? IR_I32 : IR_I64;
+        ir_emit(block, IR_SHR, 6, block->ops[0].a, IR_IMM, right)->type =
+            g_rand_int_range(r, 0, 8) ? block->ops[0].type : IR_I64;
+        if (g_rand_boolean(r)) {
+            ir_emit(block, IR_OR, 7, 5, 6, 0)->type = g_rand_boolean(r) ? IR_I64 : IR_I32;
+        } else {
+            ir_emit(block, g_rand_boolean(r) ? IR_SHR : IR_SAR, 7, 5, IR_IMM, right);
+        }
+        ir_emit(block, IR_MOVI, 5, IR_NONE, IR_NONE, 1);
+        end_block();
         run_both(r, NULL);
     }
     optimize = false;
@@ -678,14 +754,32 @@ static void test_full_buffer(void)
 
 static uint64_t fp_value(GRand *r)
 {
-    static const uint64_t f64[] = {
-        0, 1ULL << 63, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000,
-        0x7ff8000000000000, 0xfff8000000000001, 0x7ff0000000000001, 1, 0x000fffffffffffff, 0x0010000000000000,
-        0x7fefffffffffffff, 0x3ca0000000000000, 0x41dfffffffc00000, 0xc1e0000000000000, 0x43e0000000000000,
-        0xc3e0000000000000, 0x41f0000000000000, 0x3fe0000000000000, 0x4008000000000000, 0x41efffffffe00000};
-    static const uint32_t f32[] = {0, 1u << 31, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000,
-                                   0xffc00001, 0x7f800001, 1, 0x007fffff, 0x00800000, 0x7f7fffff, 0x4f000000,
-                                   0xcf000000, 0x5f000000, 0x4f800000, 0x3f000000, 0x33800000};
+    static const uint64_t f64[] = {0,
+                                   1ULL << 63,
+                                   0x3ff0000000000000,
+                                   0xbff0000000000000,
+                                   0x7ff0000000000000,
+                                   0xfff0000000000000,
+                                   0x7ff8000000000000,
+                                   0xfff8000000000001,
+                                   0x7ff0000000000001,
+                                   1,
+                                   0x000fffffffffffff,
+                                   0x0010000000000000,
+                                   0x7fefffffffffffff,
+                                   0x3ca0000000000000,
+                                   0x41dfffffffc00000,
+                                   0xc1e0000000000000,
+                                   0x43e0000000000000,
+                                   0xc3e0000000000000,
+                                   0x41f0000000000000,
+                                   0x3fe0000000000000,
+                                   0x4008000000000000,
+                                   0x41efffffffe00000};
+    static const uint32_t f32[] = {0,          1u << 31,   0x3f800000, 0xbf800000, 0x7f800000,
+                                   0xff800000, 0x7fc00000, 0xffc00001, 0x7f800001, 1,
+                                   0x007fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000,
+                                   0x5f000000, 0x4f800000, 0x3f000000, 0x33800000};
 
     switch (g_rand_int_range(r, 0, 8)) {
     case 0:
@@ -712,7 +806,8 @@ static bool takes_int(IROpcode opc)
 
 static bool gives_int(IROpcode opc)
 {
-    return (opc >= IR_FEQ && opc <= IR_FCLASS) || (opc >= IR_FCVTMOD && opc <= IR_FCVT_LU) || opc == IR_FMV_TO_X;
+    return (opc >= IR_FEQ && opc <= IR_FCLASS) || (opc >= IR_FCVTMOD && opc <= IR_FCVT_LU) ||
+           opc == IR_FMV_TO_X;
 }
 
 static IRRef random_fp(GRand *r)
@@ -722,12 +817,13 @@ static IRRef random_fp(GRand *r)
 
 static void random_fp_op(GRand *r)
 {
-    static const uint8_t rms[] = {IR_DYN, IR_DYN, IR_DYN, IR_DYN, IR_RNE, IR_RTZ, IR_RTZ, IR_RDN, IR_RUP, IR_RMM};
+    static const uint8_t rms[] = {IR_DYN, IR_DYN, IR_DYN, IR_DYN, IR_RNE,
+                                  IR_RTZ, IR_RTZ, IR_RDN, IR_RUP, IR_RMM};
     IROpcode opc = g_rand_int_range(r, IR_FADD, IR_FMV_TO_X + 1);
     IROp *op;
 
-    op = ir_emit(block, opc, gives_int(opc) ? random_var(r) : random_fp(r), takes_int(opc) ? random_var(r) : random_fp(r),
-                 IR_NONE, 0);
+    op = ir_emit(block, opc, gives_int(opc) ? random_var(r) : random_fp(r),
+                 takes_int(opc) ? random_var(r) : random_fp(r), IR_NONE, 0);
     op->type = g_rand_int_range(r, 0, 8) == 0 ? IR_F16 : g_rand_boolean(r) ? IR_F64 : IR_F32;
     op->rm = rms[g_rand_int_range(r, 0, G_N_ELEMENTS(rms))];
     if ((opc >= IR_FADD && opc <= IR_FDIV) || (opc >= IR_FMADD && opc <= IR_FLEQ)) {
@@ -838,6 +934,7 @@ static void test_baseline_host(void)
     test_single_ops();
     test_random_blocks();
     test_memory();
+    test_shared_checks();
     test_fp_single();
     test_fp_blocks();
     test_fp_loops();
@@ -909,6 +1006,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/value/random-blocks-agree", test_random_blocks);
     g_test_add_func("/tcg/optimize/changes-no-result", test_optimized_blocks);
     g_test_add_func("/tcg/memory/random-accesses-agree", test_memory);
+    g_test_add_func("/tcg/optimize/shift-pairs-agree", test_shift_pairs);
+    g_test_add_func("/tcg/memory/shared-checks-agree", test_shared_checks);
     g_test_add_func("/tcg/memory/a-hit-needs-no-call", test_hit_needs_no_call);
     g_test_add_func("/tcg/memory/faults-are-exact", test_fault_is_exact);
     g_test_add_func("/tcg/memory/empty-slots-never-match", test_empty_slot_never_matches);

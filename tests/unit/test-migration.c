@@ -34,7 +34,7 @@ typedef struct Fake {
     int64_t sign;
     uint8_t bytes[5];
     uint32_t extra; /* travels only when not 0 */
-    uint32_t inner;
+    uint32_t inner[3];
 } Fake;
 
 static void fake_fields(StateIO *io, void *opaque)
@@ -49,9 +49,11 @@ static void fake_fields(StateIO *io, void *opaque)
     STATE_I64(io, s->sign);
     STATE_BUFFER(io, s->bytes, 5);
     state_unused(io, 3);
-    state_struct_begin(io, "inner", "fake/inner", 2, -1);
-    STATE_U32(io, s->inner);
-    state_struct_end(io);
+    for (int i = 0; i < 3; i++) {
+        state_struct_begin(io, "inner", "fake/inner", 2, i);
+        STATE_U32(io, s->inner[i]);
+        state_struct_end(io);
+    }
     if (state_subsection(io, "fake/extra", 1, s->extra != 0)) {
         STATE_U32(io, s->extra);
         state_subsection_end(io);
@@ -67,7 +69,7 @@ static const StreamConfig qemu_config = {.machine = "toy", .profile = STATE_PROF
 
 static void fill_machine(unsigned seed)
 {
-    fake = (Fake){true, 42, {1, 2, 3}, 0x12345678, UINT64_C(0x123456789abcdef0), -5, "abcd", seed, 7};
+    fake = (Fake){true, 42, {1, 2, 3}, 0x12345678, UINT64_C(0x123456789abcdef0), -5, "abcd", seed, {7, 8, 9}};
     memset(ram0->host, 0, ram0->used_length);
     memset(ram1->host, 0, ram1->used_length);
     ram0->host[0] = (uint8_t)seed;
@@ -338,7 +340,10 @@ static void test_vmdesc_is_json_that_names_the_fields(void)
         JsonObject *device = json_array_get_object_element(devices, i);
 
         if (!strcmp(json_object_get_string_member(device, "name"), "fake")) {
-            found = json_array_get_length(json_object_get_array_member(device, "fields")) == 9 &&
+            JsonArray *fields = json_object_get_array_member(device, "fields");
+            JsonObject *inner = json_array_get_object_element(fields, 8);
+
+            found = json_array_get_length(fields) == 9 && json_object_get_int_member(inner, "array_len") == 3 &&
                     json_array_get_length(json_object_get_array_member(device, "subsections")) == 1;
         }
     }

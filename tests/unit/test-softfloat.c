@@ -16,12 +16,34 @@ static double to_double(uint64_t bits)
 
 static uint64_t random_f64(GRand *r)
 {
-    static const uint64_t special[] = {
-        0, 1, 2, 0x000fffffffffffff, 0x0010000000000000, 0x0010000000000001, 0x3ff0000000000000, 0x3ff0000000000001,
-        0x3fefffffffffffff, 0x4000000000000000, 0x7fefffffffffffff, 0x7ff0000000000000, 0x7ff8000000000000,
-        0x7ff0000000000001, 0x7fffffffffffffff, 0x3ca0000000000000, 0x4330000000000001, 0x41dfffffffc00000,
-        0x41e0000000000000, 0x41efffffffe00000, 0x43e0000000000000, 0x43f0000000000000, 0x3fe0000000000000,
-        0x3ff8000000000000, 0x4004000000000000, 0x3810000000000000, 0x380fffffffffffff, 0x36a0000000000000};
+    static const uint64_t special[] = {0,
+                                       1,
+                                       2,
+                                       0x000fffffffffffff,
+                                       0x0010000000000000,
+                                       0x0010000000000001,
+                                       0x3ff0000000000000,
+                                       0x3ff0000000000001,
+                                       0x3fefffffffffffff,
+                                       0x4000000000000000,
+                                       0x7fefffffffffffff,
+                                       0x7ff0000000000000,
+                                       0x7ff8000000000000,
+                                       0x7ff0000000000001,
+                                       0x7fffffffffffffff,
+                                       0x3ca0000000000000,
+                                       0x4330000000000001,
+                                       0x41dfffffffc00000,
+                                       0x41e0000000000000,
+                                       0x41efffffffe00000,
+                                       0x43e0000000000000,
+                                       0x43f0000000000000,
+                                       0x3fe0000000000000,
+                                       0x3ff8000000000000,
+                                       0x4004000000000000,
+                                       0x3810000000000000,
+                                       0x380fffffffffffff,
+                                       0x36a0000000000000};
     uint64_t v = (uint64_t)g_rand_int(r) << 32 | g_rand_int(r);
 
     switch (g_rand_int_range(r, 0, 4)) {
@@ -39,9 +61,10 @@ static uint64_t random_f64(GRand *r)
 
 static uint64_t random_f32(GRand *r)
 {
-    static const uint32_t special[] = {0, 1, 2, 0x007fffff, 0x00800000, 0x00800001, 0x3f800000, 0x3f800001, 0x3f7fffff,
-                                       0x7f7fffff, 0x7f800000, 0x7fc00000, 0x7f800001, 0x4f000000, 0x4effffff,
-                                       0x4f800000, 0x5f000000, 0x5f800000, 0x3f000000, 0x3fc00000, 0x33800000};
+    static const uint32_t special[] = {0,          1,          2,          0x007fffff, 0x00800000, 0x00800001,
+                                       0x3f800000, 0x3f800001, 0x3f7fffff, 0x7f7fffff, 0x7f800000, 0x7fc00000,
+                                       0x7f800001, 0x4f000000, 0x4effffff, 0x4f800000, 0x5f000000, 0x5f800000,
+                                       0x3f000000, 0x3fc00000, 0x33800000};
     uint32_t v = g_rand_int(r);
 
     switch (g_rand_int_range(r, 0, 4)) {
@@ -114,15 +137,15 @@ typedef struct BinaryCase {
 } BinaryCase;
 
 static const BinaryCase binary_cases[] = {
-    {"f64_add", true, f64_add, host_f64_add},     {"f64_sub", true, f64_sub, host_f64_sub},
-    {"f64_mul", true, f64_mul, host_f64_mul},     {"f64_div", true, f64_div, host_f64_div},
+    {"f64_add", true, f64_add, host_f64_add},      {"f64_sub", true, f64_sub, host_f64_sub},
+    {"f64_mul", true, f64_mul, host_f64_mul},      {"f64_div", true, f64_div, host_f64_div},
     {"f64_sqrt", true, f64_sqrt_b, host_f64_sqrt}, {"f32_add", false, f32_add, host_f32_add},
-    {"f32_sub", false, f32_sub, host_f32_sub},    {"f32_mul", false, f32_mul, host_f32_mul},
-    {"f32_div", false, f32_div, host_f32_div},    {"f32_sqrt", false, f32_sqrt_b, host_f32_sqrt},
+    {"f32_sub", false, f32_sub, host_f32_sub},     {"f32_mul", false, f32_mul, host_f32_mul},
+    {"f32_div", false, f32_div, host_f32_div},     {"f32_sqrt", false, f32_sqrt_b, host_f32_sqrt},
 };
 
-static void check(const char *name, uint64_t a, uint64_t b, unsigned rm, uint64_t got, uint8_t flags, uint64_t want,
-                  uint8_t want_flags)
+static void check(const char *name, uint64_t a, uint64_t b, unsigned rm, uint64_t got, uint8_t flags,
+                  uint64_t want, uint8_t want_flags)
 {
     if (got != want || flags != want_flags) {
         g_error("%s(0x%" G_GINT64_MODIFIER "x, 0x%" G_GINT64_MODIFIER "x) rm %u: 0x%" G_GINT64_MODIFIER
@@ -137,7 +160,8 @@ static void test_arithmetic(void)
 
     for (unsigned i = 0; i < 300000; i++) {
         const BinaryCase *c = &binary_cases[i % G_N_ELEMENTS(binary_cases)];
-        uint64_t a = c->f64 ? random_f64(r) : random_f32(r), b = c->f64 ? random_f64(r) : random_f32(r), want, got;
+        uint64_t a = c->f64 ? random_f64(r) : random_f32(r), b = c->f64 ? random_f64(r) : random_f32(r), want,
+                 got;
         unsigned rm = g_rand_int_range(r, 0, 4);
         FloatStatus s = {.rm = rm};
         uint8_t flags;
@@ -191,7 +215,8 @@ static uint64_t host_convert(unsigned kind, uint64_t a, unsigned rm, uint8_t *fl
 
 static void test_conversions(void)
 {
-    static const char *const names[] = {"f32_to_f64", "f64_to_f32", "f64_to_i64", "f64_from_i64", "f32_from_i64"};
+    static const char *const names[] = {"f32_to_f64", "f64_to_f32", "f64_to_i64", "f64_from_i64",
+                                        "f32_from_i64"};
     g_autoptr(GRand) r = g_rand_new_with_seed(2);
 
     for (unsigned i = 0; i < 200000; i++) {
@@ -348,10 +373,17 @@ static void test_modular(void)
         double value;
         int32_t result;
         uint8_t flags;
-    } cases[] = {{1.5, 1, FLOAT_NX},          {-1.5, -1, FLOAT_NX},           {4294967296.0 + 7, 7, FLOAT_NV},
-                 {-4294967303.0, -7, FLOAT_NV}, {2147483648.0, INT32_MIN, FLOAT_NV}, {1e300, 0, FLOAT_NV},
-                 {NAN, 0, FLOAT_NV},          {INFINITY, 0, FLOAT_NV},        {0.25, 0, FLOAT_NX},
-                 {9007199254740993.0 * 1024, 2048, FLOAT_NV}, {-3.0, -3, 0}};
+    } cases[] = {{1.5, 1, FLOAT_NX},
+                 {-1.5, -1, FLOAT_NX},
+                 {4294967296.0 + 7, 7, FLOAT_NV},
+                 {-4294967303.0, -7, FLOAT_NV},
+                 {2147483648.0, INT32_MIN, FLOAT_NV},
+                 {1e300, 0, FLOAT_NV},
+                 {NAN, 0, FLOAT_NV},
+                 {INFINITY, 0, FLOAT_NV},
+                 {0.25, 0, FLOAT_NX},
+                 {9007199254740993.0 * 1024, 2048, FLOAT_NV},
+                 {-3.0, -3, 0}};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         FloatStatus s = {0};
@@ -372,7 +404,9 @@ static void test_modular(void)
 static double f16_value(uint64_t bits)
 {
     int exp = bits >> 10 & 31, frac = bits & 1023;
-    double magnitude = exp == 31 ? (frac ? NAN : INFINITY) : exp ? ldexp(1024 + frac, exp - 25) : ldexp(frac, -24);
+    double magnitude = exp == 31 ? (frac ? NAN : INFINITY)
+                       : exp     ? ldexp(1024 + frac, exp - 25)
+                                 : ldexp(frac, -24);
 
     return bits >> 15 ? -magnitude : magnitude;
 }
@@ -392,9 +426,11 @@ static void test_f16_narrows(void)
     g_autoptr(GRand) r = g_rand_new_with_seed(6);
 
     for (unsigned i = 0; i < 100000; i++) {
-        uint64_t bits = (random_f64(r) & 0x800fffffffffffff) | (uint64_t)g_rand_int_range(r, 1023 - 27, 1023 + 16) << 52;
+        uint64_t bits =
+            (random_f64(r) & 0x800fffffffffffff) | (uint64_t)g_rand_int_range(r, 1023 - 27, 1023 + 16) << 52;
         FloatStatus down = {.rm = FLOAT_RDN}, up = {.rm = FLOAT_RUP}, near = {.rm = FLOAT_RNE};
-        double x = to_double(bits), below = f16_value(f64_to_f16(bits, &down)), above = f16_value(f64_to_f16(bits, &up));
+        double x = to_double(bits), below = f16_value(f64_to_f16(bits, &down)),
+               above = f16_value(f64_to_f16(bits, &up));
         uint64_t nearest = f64_to_f16(bits, &near);
         double n = f16_value(nearest);
 
@@ -446,8 +482,9 @@ static void test_f16_arithmetic(void)
 
 static void test_classify(void)
 {
-    static const uint64_t values[] = {0xfff0000000000000, 0xbff0000000000000, 0x8000000000000001, 1ULL << 63, 0, 1,
-                                      0x3ff0000000000000, 0x7ff0000000000000, 0x7ff0000000000001, FLOAT_NAN_F64};
+    static const uint64_t values[] = {
+        0xfff0000000000000, 0xbff0000000000000, 0x8000000000000001, 1ULL << 63,   0, 1,
+        0x3ff0000000000000, 0x7ff0000000000000, 0x7ff0000000000001, FLOAT_NAN_F64};
 
     for (unsigned i = 0; i < G_N_ELEMENTS(values); i++) {
         g_assert_cmpuint(f64_classify(values[i]), ==, 1u << i);

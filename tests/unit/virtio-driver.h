@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A guest's virtio driver in small, for unit tests: it speaks to the registers of a slot and keeps its rings in RAM. */
+/* A guest's virtio driver in small, for unit tests: it speaks to the registers of a slot and keeps its rings
+ * in RAM. */
 #ifndef TESTS_VIRTIO_DRIVER_H
 #define TESTS_VIRTIO_DRIVER_H
 
@@ -107,6 +108,9 @@ static void driver_begin(Slot *s, uint64_t without)
 {
     bool legacy = reg(s, 4) == 1;
 
+    if (legacy) {
+        set_reg(s, 0x28, 4096); /* drivers do that before they reset the device */
+    }
     set_reg(s, 0x70, 0);
     set_reg(s, 0x70, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
     for (unsigned i = 0; i < 2; i++) {
@@ -114,9 +118,7 @@ static void driver_begin(Slot *s, uint64_t without)
         set_reg(s, 0x24, i);
         set_reg(s, 0x20, reg(s, 0x10) & ~(uint32_t)(without >> (32 * i)));
     }
-    if (legacy) {
-        set_reg(s, 0x28, 4096);
-    } else {
+    if (!legacy) {
         set_reg(s, 0x70, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
         g_assert_cmpuint(reg(s, 0x70) & VIRTIO_STATUS_FEATURES_OK, !=, 0);
     }
@@ -166,7 +168,8 @@ static void offer(Ring *r, uint16_t head)
 {
     stw_le_p(host(r->avail + 4 + 2 * (r->next % RING_SIZE)), head);
     r->next++;
-    stw_le_p(host(r->avail + 2), r->next);
+    __atomic_store_n((uint16_t *)host(r->avail + 2), r->next,
+                     __ATOMIC_RELEASE); /* partner: the device's acquire */
 }
 
 static void kick(Ring *r)
