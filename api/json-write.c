@@ -133,7 +133,8 @@ static void write_array(Writer *w, JsonArray *array, const Field *table)
     g_string_append_c(w->out, ']');
 }
 
-/* @field: the row of a scalar; @table: the rows inside an object or of a list's elements; both may be NULL. */
+/* @field: the row of a scalar; @table: the rows inside an object or of a list's elements; both may be NULL.
+ */
 static void write_node(Writer *w, JsonNode *node, const Field *field, const Field *table)
 {
     switch (json_node_get_node_type(node)) {

@@ -16,7 +16,7 @@ static bool is_called(const Option *option, const char *name)
 
 static const Option *find_option(const char *name)
 {
-    LINKER_SET_FOREACH(options, Option, o) {
+    LINKER_SET_FOREACH (options, Option, o) {
         if (is_called(o, name)) {
             return o;
         }
@@ -26,7 +26,7 @@ static const Option *find_option(const char *name)
 
 static const char *nth_option_name(unsigned i, void *opaque)
 {
-    LINKER_SET_FOREACH(options, Option, o) {
+    LINKER_SET_FOREACH (options, Option, o) {
         if (i-- == 0) {
             return o->name;
         }
@@ -191,7 +191,7 @@ char *options_help(void)
     GString *out = g_string_new(NULL);
     const char *section = NULL;
 
-    LINKER_SET_FOREACH(options, Option, o) {
+    LINKER_SET_FOREACH (options, Option, o) {
         g_ptr_array_add(sorted, (void *)o);
     }
     g_ptr_array_sort(sorted, by_section_then_name);

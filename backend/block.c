@@ -297,12 +297,17 @@ static void set_cache(BlockBackend *b, int cache)
     b->no_flush = cache == CACHE_UNSAFE;
 }
 
-/* Who names no format expects it to be found out: an image of another format would look like garbage to the guest. */
+/* Who names no format expects it to be found out: an image of another format would look like garbage to the
+ * guest. */
 static bool check_format(const BlockBackend *b, const DriveOptions *o, GError **error)
 {
     static const struct {
         const char *magic, *name;
-    } foreign[] = {{"QFI\xfb", "qcow2"}, {"QED", "qed"}, {"KDMV", "vmdk"}, {"vhdxfile", "vhdx"}, {"LUKS\xba\xbe", "luks"}};
+    } foreign[] = {{"QFI\xfb", "qcow2"},
+                   {"QED", "qed"},
+                   {"KDMV", "vmdk"},
+                   {"vhdxfile", "vhdx"},
+                   {"LUKS\xba\xbe", "luks"}};
     char start[8] = {0};
 
     if (o->has_format || b->fd < 0 || pread(b->fd, start, sizeof(start), 0) < 0) {
@@ -310,8 +315,8 @@ static bool check_format(const BlockBackend *b, const DriveOptions *o, GError **
     }
     for (size_t i = 0; i < G_N_ELEMENTS(foreign); i++) {
         if (!memcmp(start, foreign[i].magic, strlen(foreign[i].magic))) {
-            return fail(error, "image '%s' looks like %s, only raw images are known; format=raw insists", b->filename,
-                        foreign[i].name);
+            return fail(error, "image '%s' looks like %s, only raw images are known; format=raw insists",
+                        b->filename, foreign[i].name);
         }
     }
     return true;

@@ -181,8 +181,8 @@ static Chardev *make_tcp(CharRequest *req, const char *address, GError **error)
     Chardev *chr;
     g_autoptr(GPtrArray) all = NULL;
 
-    if (!pairs || !split_host_port(pairs->len && pair_of(pairs, 0)->value ? pair_of(pairs, 0)->value : "", &host, &port,
-                                   error)) {
+    if (!pairs || !split_host_port(pairs->len && pair_of(pairs, 0)->value ? pair_of(pairs, 0)->value : "",
+                                   &host, &port, error)) {
         return NULL;
     }
     text = g_string_new(NULL);
@@ -352,10 +352,11 @@ static bool parse_audio(const char *value, GError **error)
 }
 
 #define SECTION "Character devices"
-OPTION(chardev, .name = "chardev", .arg = "KIND,id=ID[,mux=on][,logfile=PATH][,OPTION=VALUE...]",
-       .section = SECTION,
-       .help = "make a character device: stdio, socket, file, pipe, pty, fd, null, ringbuf; 'help' lists them",
-       .parse = parse_chardev, .answer = answer_chardev);
+OPTION(
+    chardev, .name = "chardev", .arg = "KIND,id=ID[,mux=on][,logfile=PATH][,OPTION=VALUE...]",
+    .section = SECTION,
+    .help = "make a character device: stdio, socket, file, pipe, pty, fd, null, ringbuf; 'help' lists them",
+    .parse = parse_chardev, .answer = answer_chardev);
 OPTION(serial, .name = "serial", .arg = "DEV", .section = SECTION,
        .help =
            "connect the next serial port: stdio, mon:stdio, unix:PATH, tcp:HOST:PORT, file:PATH, pty, null, "

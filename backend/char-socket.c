@@ -121,8 +121,8 @@ static bool unix_address(const SocketChardev *s, struct sockaddr_un *addr, sockl
 }
 
 /*
- * Whether a process has a socket there.  Connecting with the wrong type tells without disturbing it: the kernel looks
- * for the socket first, and refuses one of another type with an error of its own.
+ * Whether a process has a socket there.  Connecting with the wrong type tells without disturbing it: the
+ * kernel looks for the socket first, and refuses one of another type with an error of its own.
  */
 static bool somebody_listens(const struct sockaddr_un *addr, socklen_t len)
 {
@@ -136,7 +136,8 @@ static bool somebody_listens(const struct sockaddr_un *addr, socklen_t len)
 }
 
 /* Left behind by an earlier run; anything but a socket stays and makes bind() fail. */
-static bool remove_stale_socket(const char *path, const struct sockaddr_un *addr, socklen_t len, GError **error)
+static bool remove_stale_socket(const char *path, const struct sockaddr_un *addr, socklen_t len,
+                                GError **error)
 {
     struct stat st;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The main loop: GLib's default context, the timers of the machine's clocks, and the requests to stop, reset or end.
+ * The main loop: GLib's default context, the timers of the machine's clocks, and the requests to stop, reset
+ * or end.
  *
  * Everything runs with the big lock held; it is dropped only while the loop sleeps in ppoll().
  */
@@ -61,7 +62,8 @@ void main_loop_init(void)
     sigaction(SIGHUP, &end, NULL);
     sigaction(SIGTERM, &end, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGXFSZ, &ignore, NULL); /* a file at its limit is an error of the write, not the end of the machine */
+    sigaction(SIGXFSZ, &ignore,
+              NULL); /* a file at its limit is an error of the write, not the end of the machine */
     clocks_set_notify(wake_loop);
 }
 

@@ -44,7 +44,8 @@ static bool take_disk_image(const char *word, GError **error)
     return true;
 }
 
-/* Everything from a command line that is well formed to a machine that is ready, or has nothing to run for. */
+/* Everything from a command line that is well formed to a machine that is ready, or has nothing to run for.
+ */
 static bool set_up(bool *run, GError **error)
 {
     return wire_machine(run, error) && (!*run || daemonize_finish(error));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the parts of main/ share: the requests of the command line, recorded in order while it is parsed and carried
- * out afterwards, when the whole line is known to be well formed.  Main thread only.
+ * What the parts of main/ share: the requests of the command line, recorded in order while it is parsed and
+ * carried out afterwards, when the whole line is known to be well formed.  Main thread only.
  */
 #ifndef MAIN_MAIN_H
 #define MAIN_MAIN_H
@@ -11,13 +11,13 @@
 
 typedef struct StartupRequest {
     MachineConfig config;
-    char *machine;         /* "virt,acpi=off" */
-    GPtrArray *accels;     /* of char *: "tcg,thread=multi"; the first usable one wins */
-    GPtrArray *objects;    /* of char *: "memory-backend-ram,id=m0,size=64M" */
-    GPtrArray *devices;    /* of char *: "virtio-blk-device,drive=d" */
-    GPtrArray *globals;    /* of char *: "virtio-mmio.force-legacy=false" */
+    char *machine;          /* "virt,acpi=off" */
+    GPtrArray *accels;      /* of char *: "tcg,thread=multi"; the first usable one wins */
+    GPtrArray *objects;     /* of char *: "memory-backend-ram,id=m0,size=64M" */
+    GPtrArray *devices;     /* of char *: "virtio-blk-device,drive=d" */
+    GPtrArray *globals;     /* of char *: "virtio-mmio.force-legacy=false" */
     GPtrArray *disk_images; /* of char *: words that are no options */
-    GPtrArray *data_dirs;  /* of char *: -L, where to look for firmware */
+    GPtrArray *data_dirs;   /* of char *: -L, where to look for firmware */
     bool daemonize;
     bool exit_with_parent; /* -run-with exit-with-parent=on */
     char *pidfile;
@@ -29,8 +29,8 @@ extern StartupRequest startup;
 void startup_init(void);
 
 /*
- * Opens, makes and connects everything the command line asked for, bottom first; big lock held.  @run is cleared when
- * that was all there was to do ("-machine dumpdtb=").
+ * Opens, makes and connects everything the command line asked for, bottom first; big lock held.  @run is
+ * cleared when that was all there was to do ("-machine dumpdtb=").
  */
 bool wire_machine(bool *run, GError **error);
 

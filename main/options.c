@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command line's options about the machine as a whole.  Options about one part (chardevs, drives, networks,
- * monitors, tracing, migration) stand beside that part.
+ * The command line's options about the machine as a whole.  Options about one part (chardevs, drives,
+ * networks, monitors, tracing, migration) stand beside that part.
  */
 #include "main/main.h"
 
@@ -61,8 +61,9 @@ static bool parse_machine(const char *value, GError **error)
     }
     return true;
 }
-OPTION(machine, .name = "machine", .alias = "M", .arg = "[type=]NAME[,PROPERTY=VALUE...]", .section = "Machine",
-       .help = "board and its properties; 'help' lists the boards", .parse = parse_machine, .answer = answer_machine);
+OPTION(machine, .name = "machine", .alias = "M", .arg = "[type=]NAME[,PROPERTY=VALUE...]",
+       .section = "Machine", .help = "board and its properties; 'help' lists the boards",
+       .parse = parse_machine, .answer = answer_machine);
 
 static bool parse_cpu(const char *value, GError **error)
 {
@@ -98,7 +99,8 @@ static bool check_memory(GError **error)
     if (config->max_ram_size && config->max_ram_size < config->ram_size) {
         return fail(error, "maxmem is less than the size");
     }
-    return config->ram_slots <= MAX_RAM_SLOTS || fail(error, "a machine has at most %d memory slots", MAX_RAM_SLOTS);
+    return config->ram_slots <= MAX_RAM_SLOTS ||
+           fail(error, "a machine has at most %d memory slots", MAX_RAM_SLOTS);
 }
 
 /* Sizes of -m count in MiB when they have no suffix, unlike those of any other option. */
@@ -156,7 +158,8 @@ static bool parse_smp(const char *value, GError **error)
     if (!fields_parse_options(smp_args, &args, value, "cpus", error)) {
         return false;
     }
-    product = (uint64_t)MAX(args.sockets, 1) * MAX(args.clusters, 1) * MAX(args.cores, 1) * MAX(args.threads, 1);
+    product =
+        (uint64_t)MAX(args.sockets, 1) * MAX(args.clusters, 1) * MAX(args.cores, 1) * MAX(args.threads, 1);
     if (!args.cpus) {
         args.cpus = args.maxcpus ? args.maxcpus : product;
     }
@@ -167,14 +170,15 @@ static bool parse_smp(const char *value, GError **error)
         return fail(error, "maxcpus=%u is less than cpus=%u", args.maxcpus, args.cpus);
     }
     if (args.maxcpus % product || (args.sockets && args.cores && args.threads && args.maxcpus != product)) {
-        return fail(error, "sockets, clusters, cores and threads make %" PRIu64 " CPUs, not %u", product, args.maxcpus);
+        return fail(error, "sockets, clusters, cores and threads make %" PRIu64 " CPUs, not %u", product,
+                    args.maxcpus);
     }
     startup.config.smp_cpus = args.cpus;
     startup.config.max_cpus = args.maxcpus;
     return true;
 }
-OPTION(smp, .name = "smp", .arg = "[cpus=]N[,maxcpus=N][,sockets=N][,cores=N][,threads=N]", .section = "Machine",
-       .help = "number of vCPUs", .parse = parse_smp);
+OPTION(smp, .name = "smp", .arg = "[cpus=]N[,maxcpus=N][,sockets=N][,cores=N][,threads=N]",
+       .section = "Machine", .help = "number of vCPUs", .parse = parse_smp);
 
 typedef struct NumaArgs {
     uint16_t nodeid;
@@ -218,7 +222,8 @@ static bool parse_numa(const char *value, GError **error)
         return false;
     }
     node.memdev = g_steal_pointer(&args.memdev);
-    ok = (!args.mem || parse_size(args.mem, 20, &node.mem, error)) && parse_cpu_range(args.cpus, &node, error);
+    ok =
+        (!args.mem || parse_size(args.mem, 20, &node.mem, error)) && parse_cpu_range(args.cpus, &node, error);
     fields_clear(numa_args, &args);
     if (!ok) {
         g_free(node.memdev);
@@ -236,15 +241,15 @@ static bool parse_bios(const char *value, GError **error)
 {
     return replace(&startup.config.bios, value);
 }
-OPTION(bios, .name = "bios", .arg = "FILE|default|none", .section = "Boot", .help = "firmware (default: OpenSBI)",
-       .parse = parse_bios);
+OPTION(bios, .name = "bios", .arg = "FILE|default|none", .section = "Boot",
+       .help = "firmware (default: OpenSBI)", .parse = parse_bios);
 
 static bool parse_kernel(const char *value, GError **error)
 {
     return replace(&startup.config.kernel, value);
 }
-OPTION(kernel, .name = "kernel", .arg = "FILE", .section = "Boot", .help = "kernel: a riscv64 Image or ELF file",
-       .parse = parse_kernel);
+OPTION(kernel, .name = "kernel", .arg = "FILE", .section = "Boot",
+       .help = "kernel: a riscv64 Image or ELF file", .parse = parse_kernel);
 
 static bool parse_initrd(const char *value, GError **error)
 {
@@ -264,8 +269,8 @@ static bool parse_dtb(const char *value, GError **error)
 {
     return replace(&startup.config.dtb, value);
 }
-OPTION(dtb, .name = "dtb", .arg = "FILE", .section = "Boot", .help = "device tree to use instead of the board's",
-       .parse = parse_dtb);
+OPTION(dtb, .name = "dtb", .arg = "FILE", .section = "Boot",
+       .help = "device tree to use instead of the board's", .parse = parse_dtb);
 
 typedef struct BootArgs {
     char *order, *once;
@@ -279,7 +284,8 @@ static const Field boot_args[] = {
     FIELD_END,
 };
 
-/* Well-formed requests are taken, since scripts for other boards make them; there is nobody to carry them out. */
+/* Well-formed requests are taken, since scripts for other boards make them; there is nobody to carry them
+ * out. */
 static bool parse_boot(const char *value, GError **error)
 {
     BootArgs args = {0};
@@ -299,14 +305,15 @@ static bool parse_data_dir(const char *value, GError **error)
     return g_file_test(value, G_FILE_TEST_IS_DIR) ? append(startup.data_dirs, value)
                                                   : fail(error, "'%s' is not a folder", value);
 }
-OPTION(data_dir, .name = "L", .arg = "FOLDER", .section = "Boot", .help = "another place to look for firmware",
-       .parse = parse_data_dir);
+OPTION(data_dir, .name = "L", .arg = "FOLDER", .section = "Boot",
+       .help = "another place to look for firmware", .parse = parse_data_dir);
 
 static bool parse_smbios(const char *value, GError **error)
 {
     return fail(error, "there are no SMBIOS tables on this machine; the guest gets a device tree");
 }
-OPTION(smbios, .name = "smbios", .arg = "...", .section = "Boot", .help = "not supported", .parse = parse_smbios);
+OPTION(smbios, .name = "smbios", .arg = "...", .section = "Boot", .help = "not supported",
+       .parse = parse_smbios);
 
 /* --- devices and objects --- */
 
@@ -344,7 +351,8 @@ static bool parse_keyboard(const char *value, GError **error)
 OPTION(keyboard, .name = "k", .arg = "LAYOUT", .section = "Devices",
        .help = "accepted for compatibility: there is no keyboard", .parse = parse_keyboard);
 
-OPTION(nodefaults, .name = "nodefaults", .section = "Devices", .help = "no default devices", .parse = parse_nothing);
+OPTION(nodefaults, .name = "nodefaults", .section = "Devices", .help = "no default devices",
+       .parse = parse_nothing);
 OPTION(no_user_config, .name = "no-user-config", .section = "Devices",
        .help = "accepted: there are no configuration files", .parse = parse_nothing);
 
@@ -353,8 +361,10 @@ static bool parse_none_only(const char *value, GError **error)
     return !strcmp(value, "none") || g_str_has_prefix(value, "none,") ||
            fail(error, "'%s' is not there; only 'none'", value);
 }
-OPTION(vga, .name = "vga", .arg = "none", .section = "Devices", .help = "graphics card", .parse = parse_none_only);
-OPTION(audiodev, .name = "audiodev", .arg = "none", .section = "Devices", .help = "sound", .parse = parse_none_only);
+OPTION(vga, .name = "vga", .arg = "none", .section = "Devices", .help = "graphics card",
+       .parse = parse_none_only);
+OPTION(audiodev, .name = "audiodev", .arg = "none", .section = "Devices", .help = "sound",
+       .parse = parse_none_only);
 
 /* --- the process --- */
 
@@ -363,8 +373,8 @@ static bool parse_paused(const char *value, GError **error)
     autostart = false;
     return true;
 }
-OPTION(paused, .name = "S", .section = "Process", .help = "starts with the vCPUs stopped ('cont' starts them)",
-       .parse = parse_paused);
+OPTION(paused, .name = "S", .section = "Process",
+       .help = "starts with the vCPUs stopped ('cont' starts them)", .parse = parse_paused);
 
 static bool parse_no_reboot(const char *value, GError **error)
 {
@@ -379,8 +389,8 @@ static bool parse_no_shutdown(const char *value, GError **error)
     no_shutdown = true;
     return true;
 }
-OPTION(no_shutdown, .name = "no-shutdown", .section = "Process", .help = "stops instead of ending at power-off",
-       .parse = parse_no_shutdown);
+OPTION(no_shutdown, .name = "no-shutdown", .section = "Process",
+       .help = "stops instead of ending at power-off", .parse = parse_no_shutdown);
 
 static bool parse_pidfile(const char *value, GError **error)
 {
@@ -394,8 +404,8 @@ static bool parse_daemonize(const char *value, GError **error)
     startup.daemonize = true;
     return true;
 }
-OPTION(daemonize, .name = "daemonize", .section = "Process", .help = "goes to the background once the machine is set up",
-       .parse = parse_daemonize);
+OPTION(daemonize, .name = "daemonize", .section = "Process",
+       .help = "goes to the background once the machine is set up", .parse = parse_daemonize);
 
 static bool parse_run_with(const char *value, GError **error)
 {
@@ -439,8 +449,8 @@ static bool parse_name(const char *value, GError **error)
 {
     return replace(&startup.config.name, g_str_has_prefix(value, "guest=") ? value + 6 : value);
 }
-OPTION(name, .name = "name", .arg = "NAME", .section = "Process", .help = "name of the machine, for query-name",
-       .parse = parse_name);
+OPTION(name, .name = "name", .arg = "NAME", .section = "Process",
+       .help = "name of the machine, for query-name", .parse = parse_name);
 
 static bool parse_rtc(const char *value, GError **error)
 {
@@ -456,7 +466,8 @@ static char *answer_version(const char *value)
 {
     return g_strdup("Godwit emulator version " GODWIT_VERSION "\n");
 }
-OPTION(version, .name = "version", .section = "Process", .help = "prints the version", .answer = answer_version);
+OPTION(version, .name = "version", .section = "Process", .help = "prints the version",
+       .answer = answer_version);
 
 static char *answer_help(const char *value)
 {
@@ -464,4 +475,5 @@ static char *answer_help(const char *value)
 
     return g_strconcat("usage: godwit-system-riscv64 [OPTION...] [DISK-IMAGE...]\n\n", text, NULL);
 }
-OPTION(help, .name = "help", .alias = "h", .section = "Process", .help = "prints this text", .answer = answer_help);
+OPTION(help, .name = "help", .alias = "h", .section = "Process", .help = "prints this text",
+       .answer = answer_help);

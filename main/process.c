@@ -2,8 +2,9 @@
 /*
  * The process and its surroundings: the pid file, and the way to the background.
  *
- * -daemonize forks before anything is opened or started, so that no thread, lock or descriptor is lost.  The parent
- * stays until the child says over a pipe that the machine is set up, or is gone: either way its exit status tells.
+ * -daemonize forks before anything is opened or started, so that no thread, lock or descriptor is lost.  The
+ * parent stays until the child says over a pipe that the machine is set up, or is gone: either way its exit
+ * status tells.
  */
 #include "main/main.h"
 
@@ -111,7 +112,8 @@ static G_GNUC_NORETURN void wait_for_child(pid_t child, int fd)
     }
     /* it ended before it was ready, and has said why */
     if (waitpid(child, &status, 0) == child && WIFSIGNALED(status)) {
-        error_report("-daemonize: the process was ended by signal %d before the machine was set up", WTERMSIG(status));
+        error_report("-daemonize: the process was ended by signal %d before the machine was set up",
+                     WTERMSIG(status));
     }
     _exit(EXIT_FAILURE);
 }

@@ -2,8 +2,8 @@
 /*
  * Answers to the questions a command line may ask: "-machine help", "-device TYPE,help" and their like.
  *
- * Each lists the registry that the option's value comes from, or the properties of one type in it; an unknown type
- * leaves the question to the option itself, whose error names what there is.
+ * Each lists the registry that the option's value comes from, or the properties of one type in it; an unknown
+ * type leaves the question to the option itself, whose error names what there is.
  */
 #include "main/main.h"
 
@@ -35,7 +35,8 @@ static char *text_of(GString *out)
 
 static void add_machine(const MachineType *type, void *opaque)
 {
-    g_autofree char *help = g_strconcat(type->help ? type->help : "", type->is_default ? " (default)" : "", NULL);
+    g_autofree char *help =
+        g_strconcat(type->help ? type->help : "", type->is_default ? " (default)" : "", NULL);
 
     option_list_line(opaque, type->name, help);
 }

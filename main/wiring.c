@@ -2,8 +2,8 @@
 /*
  * Wiring: turns the recorded command line into a machine, bottom first.
  *
- * Back ends come before the board that plugs into them, vCPU threads after the machine is complete, monitors last, so
- * that nobody can talk to a machine that is half made.
+ * Back ends come before the board that plugs into them, vCPU threads after the machine is complete, monitors
+ * last, so that nobody can talk to a machine that is half made.
  */
 #include "main/main.h"
 
@@ -25,7 +25,6 @@
 /* "-global TYPE.PROPERTY=VALUE"; those of "migration" are its parameters and capabilities. */
 static bool apply_global(const char *text, GError **error)
 {
-    g_auto(GStrv) parts = NULL;
     const char *equals = strchr(text, '=');
     const char *dot = strchr(text, '.');
     g_autofree char *type = NULL;
@@ -140,8 +139,10 @@ static bool choose_accel(GError **error)
 
 /* Properties that every board has: other names for options. */
 static const Field common_properties[] = {
-    F_STRING(MachineConfig, memory_backend, "memory-backend", .optional = true, .help = "object that is the RAM"),
-    F_STRING(MachineConfig, dumpdtb, "dumpdtb", .optional = true, .help = "write the device tree there and end"),
+    F_STRING(MachineConfig, memory_backend, "memory-backend", .optional = true,
+             .help = "object that is the RAM"),
+    F_STRING(MachineConfig, dumpdtb, "dumpdtb", .optional = true,
+             .help = "write the device tree there and end"),
     F_STRING(MachineConfig, kernel, "kernel", .optional = true, .help = "as -kernel"),
     F_STRING(MachineConfig, initrd, "initrd", .optional = true, .help = "as -initrd"),
     F_STRING(MachineConfig, append, "append", .optional = true, .help = "as -append"),
@@ -159,8 +160,8 @@ void common_properties_append_help(GString *out)
 /* Set on many command lines, with the only value there is here; or carried out by another step. */
 static bool is_accepted(const KeyValue *kv)
 {
-    static const char *const accepted[] = {"usb=off",     "dump-guest-core=on", "mem-merge=on", "graphics=off",
-                                           "graphics=on", "suppress-vmdesc=off"};
+    static const char *const accepted[] = {"usb=off",      "dump-guest-core=on", "mem-merge=on",
+                                           "graphics=off", "graphics=on",        "suppress-vmdesc=off"};
     g_autofree char *text = g_strdup_printf("%s=%s", kv->key, kv->value ? kv->value : "on");
 
     for (size_t i = 0; i < G_N_ELEMENTS(accepted); i++) {
@@ -225,8 +226,7 @@ static void find_default_machine(const MachineType *type, void *opaque)
 
 static const char *nth_machine_name(unsigned i, void *opaque)
 {
-    LINKER_SET_FOREACH(machine_types, MachineType, type)
-    {
+    LINKER_SET_FOREACH (machine_types, MachineType, type) {
         if (i-- == 0) {
             return type->name;
         }
@@ -270,7 +270,8 @@ static void find_firmware(MachineConfig *config)
     bool by_default = !config->bios || !strcmp(config->bios, "default");
 
     if (config->bios && !by_default &&
-        (!strcmp(config->bios, "none") || strchr(config->bios, '/') || g_file_test(config->bios, G_FILE_TEST_EXISTS))) {
+        (!strcmp(config->bios, "none") || strchr(config->bios, '/') ||
+         g_file_test(config->bios, G_FILE_TEST_EXISTS))) {
         return;
     }
     for (guint i = 0; i < startup.data_dirs->len; i++) {
@@ -410,8 +411,9 @@ static bool start_running(GError **error)
 static bool make_parts(GError **error)
 {
     return apply_globals(error) && chardevs_create(error) && make_objects(error) && drives_create(error) &&
-           make_disk_image_drives(error) && netdevs_create(error) && choose_accel(error) && make_machine(error) &&
-           make_devices(error) && virtio_create_default_devices(error) && complete_machine(error);
+           make_disk_image_drives(error) && netdevs_create(error) && choose_accel(error) &&
+           make_machine(error) && make_devices(error) && virtio_create_default_devices(error) &&
+           complete_machine(error);
 }
 
 bool wire_machine(bool *run, GError **error)

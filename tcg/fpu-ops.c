@@ -182,3 +182,8 @@ uint64_t fp_function_rm(const IROp *op)
 {
     return op->rm | (op->imm & 1) << 8;
 }
+
+uint64_t ir_eval_fp(const IROp *op, TCGEnv *env, uint64_t a, uint64_t b, uint64_t c)
+{
+    return fp_function(op)(env, a, b, c, fp_function_rm(op));
+}

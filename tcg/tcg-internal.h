@@ -6,6 +6,7 @@
 #ifndef TCG_INTERNAL_H
 #define TCG_INTERNAL_H
 
+#include "tcg/eval.h"
 #include "tcg/tcg.h"
 
 /* Flag of VALUE ops, set by the optimiser: nobody looks at the upper half of dst (type IR_I32 only). */
@@ -65,10 +66,6 @@ static inline unsigned ir_op_inputs(const IROp *op, IRRef in[3])
     return n;
 }
 
-/* The value of a VALUE op other than PCREL and LDENV; @b is the immediate already where the op has one. */
-uint64_t ir_eval(const IROp *op, uint64_t a, uint64_t b);
-bool ir_eval_cond(unsigned cond, unsigned type, uint64_t a, uint64_t b);
-
 /* --- fpu-ops.c: every FP op but FP_CHECK as a function; flags are accrued in env->fflags --- */
 typedef uint64_t (*FpFunction)(TCGEnv *env, uint64_t a, uint64_t b, uint64_t c, uint64_t rm);
 /* Never NULL for FP ops.  The last argument of the call: fp_function_rm(). */
@@ -83,24 +80,6 @@ uint64_t tcg_amo_slow(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop);
 uint64_t tcg_lr_slow(TCGEnv *env, uint64_t addr, uint32_t mop);
 /* 0 when it stored, else 1. */
 uint64_t tcg_sc_slow(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop);
-
-/* Sign extension and boxing of a raw memory value. */
-static inline uint64_t ir_extend(uint64_t raw, unsigned mem)
-{
-    unsigned bits = 8u << (mem & IR_MEM_SIZE);
-
-    if (bits == 64) {
-        return raw;
-    }
-    raw &= (1ULL << bits) - 1;
-    if (mem & IR_MEM_SIGN) {
-        return (uint64_t)((int64_t)(raw << (64 - bits)) >> (64 - bits));
-    }
-    if (mem & IR_MEM_FP_BOX) {
-        return raw | ~((1ULL << bits) - 1);
-    }
-    return raw;
-}
 
 /* Whether leaving translated code needs siglongjmp, so that a sanitizer's view of the stack stays right. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)

@@ -11,6 +11,7 @@
  * to do each.
  */
 #include "internal.h"
+#include "lockstep.h"
 
 #include "accel/log.h"
 #include "system/accel.h"
@@ -144,6 +145,9 @@ static const void *find_next(TcgCpu *tc, vaddr pc, uint32_t flags)
     TranslationBlock *tb;
     PageAccess page;
 
+    if (unlikely(tcg_accel_config.lockstep) && !lockstep_end(tc)) {
+        return tcg_exit_address(TCG_EXIT_LOOKUP);
+    }
     tcg_stat(tc, lookups);
     /* for a fetch that faults: the pc that C sees is the one looked for */
     env->page_base = pc & TARGET_PAGE_MASK;
@@ -152,10 +156,12 @@ static const void *find_next(TcgCpu *tc, vaddr pc, uint32_t flags)
     link_pending(tc, tb);
     if (has_table(flags) && page.leaf_bits) {
         tlb_jump_insert(tc, flags & TB_MMU_IDX, pc, table_entry(tb), page.global);
-        tlb_jump_cache(tc, pc, flags, tb, page.global);
     }
     if (log_enabled(LOG_EXEC)) {
         log_printf("EXEC: cpu %d pc 0x%016" PRIx64 " flags 0x%x\n", tc->cpu->index, pc, flags);
+    }
+    if (unlikely(tcg_accel_config.lockstep)) {
+        lockstep_begin(tc, tb, pc);
     }
     return table_entry(tb);
 }
@@ -165,17 +171,9 @@ const void *tcg_lookup_slow(TCGEnv *env)
 {
     TcgCpu *tc = env_tcg_cpu(env);
     uint32_t flags = present_flags(tc);
-    const TranslationBlock *tb;
-    bool global;
 
     if (has_table(flags)) {
         own_jump_table(tc, flags);
-        tb = tc->link_from ? NULL : tlb_jump_cached(tc, env->pc, flags, &global);
-        if (tb) {
-            tcg_stat(tc, table_conflicts);
-            tlb_jump_insert(tc, flags & TB_MMU_IDX, env->pc, table_entry(tb), global);
-            return table_entry(tb);
-        }
     }
     return find_next(tc, env->pc, flags);
 }
@@ -281,6 +279,9 @@ static uintptr_t run_guest_code(TcgCpu *tc)
     tc->entry_pc = tc->env->pc;
     tcg_enter_guest_code(tc);
     reason = tcg_enter(tc->env, tc->entry);
+    if (unlikely(tcg_accel_config.lockstep)) {
+        lockstep_end(tc);
+    }
     tc->left_depth = 0;
     if (likely(tcg_in_guest_code(tc))) {
         tcg_leave_guest_code(tc);

@@ -26,7 +26,7 @@ typedef struct TcgCpu TcgCpu;
     X(entries, "entries of translated code from the main loop")                                              \
     X(lookups, "lookups that the inline jump table did not answer")                                          \
     X(table_hits, "lookups that the jump table answered after a change of mode")                             \
-    X(table_conflicts, "lookups that the cache behind the jump table answered")                              \
+    X(cached_blocks, "lookups that found their block in the vCPU's cache of blocks")                              \
     X(table_takeovers, "jump tables emptied because the key of their mode changed")                          \
     X(exit_requests, "exits because of a request")                                                           \
     X(exit_lookups, "exits to look the pc up")                                                               \
@@ -150,6 +150,20 @@ size_t tb_count(void);
 
 /* --- the vCPU --- */
 
+/*
+ * A block that this vCPU has found before.  By physical address, so it outlives what empties jump tables:
+ * flushes of pages, switches of address space.  Not for straddling blocks.
+ *
+ * Written by the vCPU thread; whoever drops a block takes it out (tb-maint.c), any thread, atomics.
+ */
+#define BLOCK_CACHE_BITS 12
+typedef struct BlockCacheEntry {
+    TranslationBlock *tb; /* NULL: empty */
+    ram_addr_t ram_pc;
+    const void *host;
+    uint32_t flags;
+} BlockCacheEntry;
+
 struct TcgCpu {
     /* constant after realize */
     CPUState *cpu;
@@ -172,6 +186,7 @@ struct TcgCpu {
     TranslationBlock *link_from;
     unsigned link_jump;
     uint64_t entry_pc;
+    BlockCacheEntry block_cache[1u << BLOCK_CACHE_BITS];
     /* translation */
     CodeBuffer code;
     size_t code_start; /* what the entry block takes */
@@ -187,6 +202,13 @@ struct TcgCpu {
     GPtrArray *arena;
     size_t arena_used;
 };
+
+static inline BlockCacheEntry *block_cache_slot(TcgCpu *tc, ram_addr_t ram_pc, uint32_t flags)
+{
+    uint64_t key = (ram_pc ^ (uint64_t)flags << 44) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return &tc->block_cache[key >> (64 - BLOCK_CACHE_BITS)];
+}
 
 #define tcg_stat(tc, name) atomic_set(&(tc)->stats.name, atomic_read(&(tc)->stats.name) + 1)
 
@@ -223,6 +245,7 @@ typedef struct TcgAccelConfig {
     int thread;
     bool interp, one_insn_per_tb;
     bool no_chain, no_optimize, no_fp_inline, no_jump_table;
+    bool lockstep; /* see lockstep.h; implies no_chain and no_jump_table */
     bool perf;
     bool split_wx; /* accepted: always so */
 } TcgAccelConfig;

@@ -352,9 +352,18 @@ void tb_link(TranslationBlock *from, unsigned n, TranslationBlock *to)
 
 /* --- dropping --- */
 
+static void leave_block_caches(TranslationBlock *tb)
+{
+    smp_mb(); /* invalid before the look at the caches; pairs with cache_block() */
+    for (unsigned i = 0; i < tcg_cpu_count(); i++) {
+        atomic_cmpxchg(&block_cache_slot(tcg_cpu_nth(i), tb->ram_pc, tb->flags)->tb, tb, NULL);
+    }
+}
+
 static void invalidate_locked(TranslationBlock *tb)
 {
     atomic_set(&tb->invalid, true);
+    leave_block_caches(tb);
     cmap_remove(&blocks, tb, tb->hash);
     while (tb->incoming) {
         unlink_jump_locked(tb->incoming);
@@ -513,6 +522,7 @@ void tb_drop_all(void)
             tlb_jump_flush(tc, mode);
         }
         tc->link_from = NULL;
+        memset(tc->block_cache, 0, sizeof(tc->block_cache));
         tc->code.used = tc->code_start;
         arena_reset(tc);
     }

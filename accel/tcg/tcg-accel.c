@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The accelerator "tcg": its options, and its part of each vCPU's life. */
 #include "internal.h"
+#include "lockstep.h"
 
 #include "accel/log.h"
 #include "api/field.h"
@@ -78,6 +79,8 @@ static const Field tcg_fields[] = {
     F_BOOL(TcgAccelConfig, no_optimize, "no-optimize", .help = "leave the optimiser out"),
     F_BOOL(TcgAccelConfig, no_fp_inline, "no-fp-inline", .help = "all floating point by software"),
     F_BOOL(TcgAccelConfig, no_jump_table, "no-jump-table", .help = "look every far jump up"),
+    F_BOOL(TcgAccelConfig, lockstep, "lockstep",
+           .help = "interpret each block beside its translation, and stop at the first difference (one CPU)"),
     F_BOOL(TcgAccelConfig, perf, "perf", .help = "write /tmp/perf-PID.map"),
     F_BOOL(TcgAccelConfig, split_wx, "split-wx", .default_value = "on",
            .help = "code memory is never writable and executable in one place"),
@@ -101,7 +104,7 @@ static uint32_t code_mib_per_cpu(void)
 
 static bool tcg_accel_init(GError **error)
 {
-    if (log_enabled(LOG_EXEC)) {
+    if (log_enabled(LOG_EXEC) || tcg_accel_config.lockstep) {
         tcg_accel_config.no_chain = tcg_accel_config.no_jump_table = true;
     }
     if (tcg_accel_config.perf && !perf_map_open(error)) {
@@ -119,7 +122,7 @@ static void fp_check(TCGEnv *env)
 
 static bool start_compiler(const TCGGuest *guest, GError **error)
 {
-    static const TCGRuntime runtime = {
+    TCGRuntime runtime = {
         .load = tcg_load_slow,
         .store = tcg_store_slow,
         .atomic_host = tcg_atomic_host,
@@ -135,6 +138,9 @@ static bool start_compiler(const TCGGuest *guest, GError **error)
         .no_jump_table = tcg_accel_config.no_jump_table,
     };
 
+    if (tcg_accel_config.lockstep) {
+        lockstep_hook(&runtime);
+    }
     return tcg_init(&config, &runtime, guest, error);
 }
 
@@ -157,7 +163,8 @@ static bool tcg_cpu_realize(CPUState *cpu, GError **error)
     tc->ops = cpu->ops->tcg;
     tc->env->lr_addr = UINT64_MAX;
     tlb_init(tc);
-    if (!tcg_exec_realize(tc, code_mib_per_cpu(), error)) {
+    if (!tcg_exec_realize(tc, code_mib_per_cpu(), error) ||
+        (tcg_accel_config.lockstep && !lockstep_init(tc, error))) {
         g_free(tc);
         return false;
     }

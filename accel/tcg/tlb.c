@@ -25,6 +25,11 @@ static void slot_remove(uint64_t *slots, unsigned slot)
     slots[slot / 64] &= ~BIT_ULL(slot % 64);
 }
 
+static bool slot_in(const uint64_t *slots, unsigned slot)
+{
+    return slots[slot / 64] >> slot % 64 & 1;
+}
+
 static void slot_put(uint64_t *slots, unsigned slot, bool in)
 {
     if (in) {
@@ -99,9 +104,7 @@ static void flush_jumps(TcgCpu *tc, unsigned mode, bool keep_global)
     FOREACH_SLOT (slot, m->jump_filled, JUMP_WORDS, keep_global ? m->jump_global : NULL) {
         empty_jump(tc, mode, slot);
     }
-    m->jump_gen++;
     if (!keep_global) {
-        m->jump_gen_global++;
         memset(m->jump_pages, 0, sizeof(m->jump_pages));
     }
 }
@@ -118,7 +121,7 @@ static void flush_jump_page(TcgCpu *tc, unsigned mode, vaddr page)
     TLBMode *m = &tc->tlb.mode[mode];
     unsigned hash = jump_page_hash(page);
 
-    if (!(m->jump_pages[hash / 64] >> hash % 64 & 1)) {
+    if (!slot_in(m->jump_pages, hash)) {
         return;
     }
     FOREACH_SLOT (slot, m->jump_filled, JUMP_WORDS, NULL) {
@@ -128,8 +131,6 @@ static void flush_jump_page(TcgCpu *tc, unsigned mode, vaddr page)
             empty_jump(tc, mode, slot);
         }
     }
-    m->jump_gen++;
-    m->jump_gen_global++;
 }
 
 void tlb_jump_flush(TcgCpu *tc, unsigned mode)
@@ -149,39 +150,44 @@ void tlb_jump_insert(TcgCpu *tc, unsigned mode, uint64_t pc, const void *host, b
     slot_add(m->jump_pages, jump_page_hash(pc + 2));
 }
 
-static JumpCacheEntry *jump_cache_slot(SoftTLB *tlb, uint64_t pc)
+/* --- where large leaves may be; these ask for less than a lookup and may say yes for nothing --- */
+
+typedef struct LargeHash {
+    unsigned one, two;
+} LargeHash;
+
+/* Two bits a place: with one, every thirtieth page would be taken for large where the guest maps 1 GiB. */
+static LargeHash large_hash(vaddr addr, unsigned class_bits)
 {
-    return &tlb->jump_cache[(pc * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - JUMP_CACHE_BITS)];
+    uint64_t hash = (addr >> class_bits) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return (LargeHash){hash >> (64 - LARGE_HASH_BITS), hash << LARGE_HASH_BITS >> (64 - LARGE_HASH_BITS)};
 }
 
-static uint64_t jump_generation(const TLBMode *m, bool global)
+static bool large_in(const uint64_t *slots, LargeHash hash)
 {
-    return global ? m->jump_gen_global : m->jump_gen;
+    return slot_in(slots, hash.one) && slot_in(slots, hash.two);
 }
 
-const TranslationBlock *tlb_jump_cached(TcgCpu *tc, uint64_t pc, uint32_t flags, bool *global)
+static void large_add(uint64_t *slots, LargeHash hash)
 {
-    const JumpCacheEntry *c = jump_cache_slot(&tc->tlb, pc);
-
-    /* the generation first: blocks of an older one may be gone */
-    if (c->pc != pc || c->flags != flags || !c->tb ||
-        c->gen != jump_generation(&tc->tlb.mode[flags & TB_MMU_IDX], c->global) ||
-        atomic_read(&c->tb->invalid)) {
-        return NULL;
-    }
-    *global = c->global;
-    return c->tb;
+    slot_add(slots, hash.one);
+    slot_add(slots, hash.two);
 }
 
-void tlb_jump_cache(TcgCpu *tc, uint64_t pc, uint32_t flags, const TranslationBlock *tb, bool global)
+static bool in_large_2m(const TLBMode *m, vaddr addr)
 {
-    *jump_cache_slot(&tc->tlb, pc) = (JumpCacheEntry){
-        .pc = pc,
-        .tb = tb,
-        .flags = flags,
-        .gen = jump_generation(&tc->tlb.mode[flags & TB_MMU_IDX], global),
-        .global = global,
-    };
+    return large_in(m->large_2m, large_hash(addr, LEAF_2M_BITS));
+}
+
+static bool in_large_1g(const TLBMode *m, vaddr addr)
+{
+    return large_in(m->large_1g, large_hash(addr, LEAF_1G_BITS));
+}
+
+static bool in_large_leaf(const TLBMode *m, vaddr addr)
+{
+    return m->larger_than_1g || in_large_2m(m, addr) || in_large_1g(m, addr);
 }
 
 /* --- second level --- */
@@ -220,15 +226,19 @@ static TLB2Entry *find_leaf_in(SoftTLB *tlb, vaddr addr, unsigned mode, unsigned
     return NULL;
 }
 
+/* Large leaves first: their sets stay in the host's cache. */
 static TLB2Entry *find_leaf(SoftTLB *tlb, vaddr addr, unsigned mode)
 {
-    TLB2Entry *e = find_leaf_in(tlb, addr, mode, TARGET_PAGE_BITS);
+    const TLBMode *m = &tlb->mode[mode];
+    TLB2Entry *e = NULL;
 
-    if (!e && tlb->mode[mode].large_first <= addr && addr <= tlb->mode[mode].large_last) {
+    if (in_large_2m(m, addr)) {
         e = find_leaf_in(tlb, addr, mode, LEAF_2M_BITS);
-        e = e ? e : find_leaf_in(tlb, addr, mode, LEAF_1G_BITS);
     }
-    return e;
+    if (!e && in_large_1g(m, addr)) {
+        e = find_leaf_in(tlb, addr, mode, LEAF_1G_BITS);
+    }
+    return e ? e : find_leaf_in(tlb, addr, mode, TARGET_PAGE_BITS);
 }
 
 static unsigned leaf_class(unsigned leaf_bits)
@@ -240,10 +250,12 @@ static unsigned leaf_class(unsigned leaf_bits)
 
 static void note_large(TLBMode *m, vaddr addr, unsigned leaf_bits)
 {
-    uint64_t size_mask = BIT_ULL(leaf_bits) - 1;
-
-    m->large_first = MIN(m->large_first, addr & ~size_mask);
-    m->large_last = MAX(m->large_last, addr | size_mask);
+    if (leaf_bits <= LEAF_2M_BITS) {
+        large_add(m->large_2m, large_hash(addr, LEAF_2M_BITS));
+    } else {
+        large_add(m->large_1g, large_hash(addr, LEAF_1G_BITS));
+    }
+    m->larger_than_1g |= leaf_bits > LEAF_1G_BITS;
 }
 
 static TLB2Entry *leaf_to_replace(SoftTLB *tlb, vaddr addr, unsigned mode, unsigned class_bits)
@@ -306,12 +318,24 @@ static void drop_leaf_in(SoftTLB *tlb, vaddr addr, int asid, unsigned class_bits
     }
 }
 
+/* Leaves above 1 GiB are kept as several entries of 1 GiB. */
+static void drop_giant_leaf(SoftTLB *tlb, vaddr addr, int asid)
+{
+    for (unsigned i = 0; i < TLB2_SETS_1G * TLB2_WAYS; i++) {
+        TLB2Entry *e = &tlb->leaf_1g[i / TLB2_WAYS][i % TLB2_WAYS];
+
+        if (!((e->vbase ^ addr) >> e->leaf_bits) && (asid < 0 || (!e->global && e->asid == asid))) {
+            e->mode_gen = 0;
+        }
+    }
+}
+
 static void drop_leaf(SoftTLB *tlb, vaddr addr, int asid, bool large)
 {
     drop_leaf_in(tlb, addr, asid, TARGET_PAGE_BITS);
     if (large) {
         drop_leaf_in(tlb, addr, asid, LEAF_2M_BITS);
-        drop_leaf_in(tlb, addr, asid, LEAF_1G_BITS);
+        drop_giant_leaf(tlb, addr, asid);
         /* leaves of 64 KiB (Svnapot) are kept as single pages */
         for (unsigned i = 0; i < 16; i++) {
             drop_leaf_in(tlb, (addr & ~UINT64_C(0xffff)) + i * TARGET_PAGE_SIZE, asid, TARGET_PAGE_BITS);
@@ -391,6 +415,14 @@ static void locate(TcgCpu *tc, PageAccess *pa)
         pa->host_read = window->readable;
         pa->host_write = window->writable;
     }
+}
+
+void *tlb_ram_host(TCGEnv *env, hwaddr paddr)
+{
+    TcgCpu *tc = current_cpu && current_cpu->env == env ? current_cpu->accel : NULL;
+    const RamWindow *window = tc && tcg_in_guest_code(tc) ? find_window(tc, paddr) : NULL;
+
+    return window && window->writable ? window->host + (paddr - window->first) : NULL;
 }
 
 /* --- lookups --- */
@@ -521,8 +553,9 @@ void tlb_flush_by_mmuidx(TCGEnv *env, unsigned idx_mask)
     flush_first_level(tc, idx_mask, false);
     FOREACH_MODE (m, idx_mask) {
         next_generation(&tc->tlb, &tc->tlb.mode_gen[m]);
-        tc->tlb.mode[m].large_first = UINT64_MAX;
-        tc->tlb.mode[m].large_last = 0;
+        memset(tc->tlb.mode[m].large_2m, 0, sizeof(tc->tlb.mode[m].large_2m));
+        memset(tc->tlb.mode[m].large_1g, 0, sizeof(tc->tlb.mode[m].large_1g));
+        tc->tlb.mode[m].larger_than_1g = false;
     }
 }
 
@@ -536,21 +569,19 @@ void tlb_flush(TCGEnv *env)
     }
 }
 
-static bool in_large_leaf(const TLBMode *m, vaddr addr)
-{
-    return m->large_first <= addr && addr <= m->large_last;
-}
-
 /* The biggest leaf that may hold @addr decides how far its jump table entries are dropped. */
-static void flush_mode_page(TcgCpu *tc, unsigned mode, vaddr addr)
+static void flush_mode_page(TcgCpu *tc, unsigned mode, vaddr addr, bool large)
 {
     TLBMode *m = &tc->tlb.mode[mode];
-    bool large = in_large_leaf(m, addr);
+    const TLBEntry *write = &tc->env->tlb_write[mode][tlb_index(addr)];
 
     empty_leaf(tc->env->tlb_read[mode], &m->read, addr, large);
-    spin_lock(&tc->tlb.write_lock);
-    empty_leaf(tc->env->tlb_write[mode], &m->write, addr, large);
-    spin_unlock(&tc->tlb.write_lock);
+    /* other threads only empty write entries: one that is absent stays so */
+    if (large || atomic_read(&write->tag) == PAGE_OF(addr)) {
+        spin_lock(&tc->tlb.write_lock);
+        empty_leaf(tc->env->tlb_write[mode], &m->write, addr, large);
+        spin_unlock(&tc->tlb.write_lock);
+    }
     if (large) {
         flush_jumps(tc, mode, false);
     } else {
@@ -561,18 +592,20 @@ static void flush_mode_page(TcgCpu *tc, unsigned mode, vaddr addr)
 /* @asid < 0: all of them, and global pages. */
 static void flush_page(TcgCpu *tc, vaddr addr, int asid)
 {
-    bool large = false;
+    bool any_large = false;
 
     tcg_stat(tc, flushes_page);
     tc->tlb.flushes++;
     FOREACH_MODE (m, ALL_MODES) {
-        large |= in_large_leaf(&tc->tlb.mode[m], addr);
+        bool large = in_large_leaf(&tc->tlb.mode[m], addr);
+
+        any_large |= large;
         if (asid < 0 || asid == tc->tlb.mode[m].asid) {
-            flush_mode_page(tc, m, addr);
+            flush_mode_page(tc, m, addr, large);
         }
     }
-    flush_fetch_leaf(&tc->tlb, addr, large);
-    drop_leaf(&tc->tlb, addr, asid, large);
+    flush_fetch_leaf(&tc->tlb, addr, any_large);
+    drop_leaf(&tc->tlb, addr, asid, any_large);
 }
 
 void tlb_flush_page(TCGEnv *env, vaddr addr)
@@ -715,7 +748,6 @@ void tlb_init(TcgCpu *tc)
             tc->env->jump[m][slot].pc = UINT64_MAX;
         }
         tlb->mode_gen[m] = 1;
-        tlb->mode[m].large_first = UINT64_MAX;
     }
     for (unsigned i = 0; i < TLB2_ASID_GENS; i++) {
         tlb->asid_gen[i] = 1;

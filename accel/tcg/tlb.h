@@ -25,7 +25,8 @@ typedef struct TLBIndex {
     uint8_t leaf_bits[TLB_ENTRIES];
 } TLBIndex;
 
-#define JUMP_PAGE_BITS 4096
+#define JUMP_PAGE_BITS  4096
+#define LARGE_HASH_BITS 14
 
 typedef struct TLBMode {
     TLBIndex read;
@@ -33,21 +34,13 @@ typedef struct TLBMode {
     ram_addr_t write_page[TLB_ENTRIES]; /* under write_lock: where the page lies in RAM */
     JumpSlots jump_filled, jump_global;
     uint64_t jump_pages[JUMP_PAGE_BITS / 64]; /* hashes of pages that jump table entries lie in, or did */
-    uint64_t jump_gen, jump_gen_global;       /* of JumpCacheEntry: local and global ones */
     uint32_t jump_flags;                      /* key of the blocks that this mode's jump table leads to */
     uint16_t asid;
-    vaddr large_first, large_last; /* every leaf above 4 KiB seen since the last flush lies in here */
+    /* hashes of where leaves above 4 KiB were seen since the last flush of the mode */
+    uint64_t large_2m[(1u << LARGE_HASH_BITS) / 64]; /* 2 MiB stretches that hold or are such a leaf */
+    uint64_t large_1g[(1u << LARGE_HASH_BITS) / 64]; /* the same of 1 GiB, for leaves above 2 MiB */
+    bool larger_than_1g;
 } TLBMode;
-
-/* What the jump table has no room for: its index is simple and conflicts. */
-#define JUMP_CACHE_BITS 12
-typedef struct JumpCacheEntry {
-    uint64_t pc;
-    const struct TranslationBlock *tb; /* NULL: empty */
-    uint32_t flags;
-    uint64_t gen; /* TLBMode.jump_gen, or jump_gen_global, when it was made */
-    bool global;
-} JumpCacheEntry;
 
 #define FETCH_TLB_ENTRIES 256
 typedef struct FetchEntry {
@@ -90,7 +83,6 @@ typedef struct SoftTLB {
     uint64_t flushes; /* counts all flushes: an address looked up before one is void */
 
     FetchEntry fetch[FETCH_TLB_ENTRIES];
-    JumpCacheEntry jump_cache[1u << JUMP_CACHE_BITS];
 
     uint32_t mode_gen[TCG_MMU_MODES];
     uint32_t asid_gen[TLB2_ASID_GENS];
@@ -136,10 +128,6 @@ uint8_t tlb_clients_waiting(const PageAccess *pa);
 void tlb_drop_writes(struct TcgCpu *tc, ram_addr_t start, uint64_t length);
 void tlb_jump_insert(struct TcgCpu *tc, unsigned mode, uint64_t pc, const void *host, bool global);
 void tlb_jump_flush(struct TcgCpu *tc, unsigned mode);
-/* The block at @pc under @flags and whether its page is global; NULL when the cache does not know it. */
-const struct TranslationBlock *tlb_jump_cached(struct TcgCpu *tc, uint64_t pc, uint32_t flags, bool *global);
-void tlb_jump_cache(struct TcgCpu *tc, uint64_t pc, uint32_t flags, const struct TranslationBlock *tb,
-                    bool global);
 
 uint64_t tcg_load_slow(TCGEnv *env, uint64_t addr, uint32_t mop);
 void tcg_store_slow(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop);

@@ -8,6 +8,7 @@
  * fetch may raise.
  */
 #include "internal.h"
+#include "lockstep.h"
 
 #include "accel/log.h"
 
@@ -129,6 +130,9 @@ static void build_ir(TcgCpu *tc, TranslateContext *ctx)
     if (log_enabled(LOG_OP)) {
         log_ir(ir, "OP:\n");
     }
+    if (unlikely(tcg_accel_config.lockstep)) {
+        lockstep_prepare(tc, ir);
+    }
     if (!tcg_accel_config.no_optimize) {
         tcg_optimize(ir);
         if (log_enabled(LOG_OPT)) {
@@ -201,6 +205,9 @@ static TranslationBlock *translate_claimed(TcgCpu *tc, vaddr pc, const PageAcces
     if (!good) {
         counter_inc(tb_retries);
         return NULL;
+    }
+    if (unlikely(tcg_accel_config.lockstep)) {
+        lockstep_keep(tc, tb);
     }
     count(tb, &ctx, &tc->compiled);
     if (log_enabled(LOG_OUT)) {

@@ -159,12 +159,11 @@ static const MemoryRegionOps rtc_ops = {
     .valid = {.min_access_size = 4, .max_access_size = 4},
 };
 
-/* tick_offset_vmstate is the offset to the virtual clock, which readers of version 2 want. */
+/* tick_offset_vmstate belongs to version 2 of the section; the peer sends zero there. */
 static void rtc_state(StateIO *io, void *opaque)
 {
     GoldfishRtcState *s = opaque;
-    uint64_t tick_offset_vmstate =
-        s->tick_offset + (uint64_t)(clock_get_ns(CLOCK_TYPE_HOST) - clock_get_ns(CLOCK_TYPE_VIRTUAL));
+    uint64_t tick_offset_vmstate = 0;
 
     STATE_U64(io, tick_offset_vmstate);
     STATE_U64(io, s->alarm_next);

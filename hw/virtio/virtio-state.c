@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "util/atomic.h"
+#include "util/file.h"
 #include "virtio-private.h"
 
 static void common_state(StateIO *io, VirtIODevice *vdev)
@@ -30,7 +31,7 @@ static void common_state(StateIO *io, VirtIODevice *vdev)
         }
         vdev->guest_features = features;
     }
-    if (state_saving(io)) {
+    if (state_saving(io) && state_native(io)) { /* the peer sends what the guest saw when it last read it */
         vdev->ops->get_config(vdev, vdev->config);
     }
     if (!state_failed(io)) {
@@ -221,7 +222,7 @@ static void loaded(StateIO *io, VirtIODevice *vdev)
     if (vdev->ops->set_features) {
         vdev->ops->set_features(vdev, vdev->guest_features);
     }
-    if (vdev->ops->set_config && vdev->config_len > 0) {
+    if (vdev->ops->set_config && !is_zero(vdev->config, vdev->config_len)) { /* else: no guest has read it yet */
         vdev->ops->set_config(vdev, vdev->config);
     }
     if (vdev->ops->set_status) {

@@ -89,6 +89,22 @@ uint64_t cpu_load(TCGEnv *env, vaddr addr, unsigned size_log2, unsigned mmu_idx)
 void cpu_store(TCGEnv *env, vaddr addr, uint64_t value, unsigned size_log2, unsigned mmu_idx);
 /* Host memory of [addr, addr + size) inside one page if it is plain RAM and allowed; NULL when not (no fault). */
 void *cpu_probe_host(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx);
+/*
+ * The same for a store that the first level of the soft TLB allows: a few instructions, and NULL more often.  What it
+ * returns may be written until the helper that called returns.
+ */
+static inline void *cpu_store_host(TCGEnv *env, vaddr addr, unsigned size, unsigned mmu_idx)
+{
+    const TLBEntry *e = &env->tlb_write[mmu_idx][tlb_index(addr)];
+    bool hit = (addr ^ __atomic_load_n(&e->tag, __ATOMIC_RELAXED)) <= TCG_PAGE_SIZE - size;
+
+    return hit ? (void *)(uintptr_t)(addr + e->addend) : NULL;
+}
+/*
+ * Host memory of physical @paddr if it is plain writable RAM and the calling thread's vCPU @env runs guest code, else
+ * NULL.  For page table walks; good until the vCPU's next safe point.
+ */
+void *tlb_ram_host(TCGEnv *env, hwaddr paddr);
 
 /* The host address to continue at for env->pc after a trap or return (IRJumpHelper results). */
 const void *tcg_lookup_next(TCGEnv *env);

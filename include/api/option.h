@@ -22,8 +22,8 @@ typedef struct Option {
     const char *section; /* heading in -help */
     bool (*parse)(const char *value, GError **error);
     /*
-     * When @value asks a question ("help", "TYPE,help"): the text that answers it, newly allocated.  NULL: it does not.
-     * NULL function: no value of this option is a question.  Called instead of .parse.
+     * When @value asks a question ("help", "TYPE,help"): the text that answers it, newly allocated.  NULL: it
+     * does not. NULL function: no value of this option is a question.  Called instead of .parse.
      */
     char *(*answer)(const char *value);
 } Option;
@@ -36,16 +36,16 @@ typedef struct Option {
 bool options_parse(int argc, char **argv, bool (*positional)(const char *word, GError **error),
                    GError **error);
 /*
- * The answer to the first question on the command line, newly allocated; NULL: there was none.  The command line ends
- * at a question: print the answer and end well.
+ * The answer to the first question on the command line, newly allocated; NULL: there was none.  The command
+ * line ends at a question: print the answer and end well.
  */
 char *options_take_answer(void);
 /* The text of -help, newly allocated. */
 char *options_help(void);
 
 /*
- * Whether @value is "help" or "?", or "NAME,help": then @name (owned by the caller) is NAME, else NULL.  @name may
- * itself be NULL, where only the plain question counts.
+ * Whether @value is "help" or "?", or "NAME,help": then @name (owned by the caller) is NAME, else NULL. @name
+ * may itself be NULL, where only the plain question counts.
  */
 bool option_is_question(const char *value, char **name);
 /* One line of a list: name, then help in a column. */

@@ -127,7 +127,9 @@ static void reset_csrs(RISCVCPU *cpu)
     cpu->mcounteren = cpu->scounteren = cpu->mcountinhibit = 0;
     memset(cpu->pmpcfg, 0, sizeof(cpu->pmpcfg));
     memset(cpu->pmpaddr, 0, sizeof(cpu->pmpaddr));
+    cpu->misa = riscv_misa(cpu);
     memset(&cpu->wire, 0, sizeof(cpu->wire));
+    riscv_hyper_reset(&cpu->wire.hyper);
     cpu->wire.tdata1[0] = cpu->wire.tdata1[1] = UINT64_C(2) << 60;
 }
 

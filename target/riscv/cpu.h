@@ -9,6 +9,8 @@
 #ifndef TARGET_RISCV_CPU_H
 #define TARGET_RISCV_CPU_H
 
+#include "hyper.h"
+
 #include "accel/tcg.h"
 #include "system/clock.h"
 #include "system/cpu.h"
@@ -91,6 +93,7 @@ enum {
     CAUSE_STORE_PAGE = 15,
 };
 #define CAUSE_INTERRUPT BIT_ULL(63)
+#define MISA_H          BIT_ULL(7)
 
 enum { IRQ_SSI = 1, IRQ_MSI = 3, IRQ_STI = 5, IRQ_MTI = 7, IRQ_SEI = 9, IRQ_MEI = 11 };
 #define MIP_SSIP BIT_ULL(IRQ_SSI)
@@ -158,6 +161,12 @@ typedef struct PMPRange {
     uint8_t cfg;
 } PMPRange;
 
+/* A stretch of physical addresses for which PMP has one answer. */
+typedef struct PMPAnswer {
+    uint64_t first, last; /* first > last: none */
+    unsigned prot;
+} PMPAnswer;
+
 /* A counter that runs by the host's clock: nanoseconds of virtual time plus @base, or just @base while
  * inhibited. */
 typedef struct RISCVCounter {
@@ -167,6 +176,7 @@ typedef struct RISCVCounter {
 /* What only exists because the stream carries it (the peer's debug triggers, hypervisor state, ...). */
 typedef struct RISCVWireState {
     uint64_t trigger_cur, tdata1[2], tdata2[2], tdata3[2];
+    RISCVHyper hyper;
 } RISCVWireState;
 
 typedef struct RISCVCPU {
@@ -187,6 +197,7 @@ typedef struct RISCVCPU {
     uint64_t pmpaddr[RISCV_PMP_ENTRIES];
     PMPRange pmp_ranges[RISCV_PMP_ENTRIES]; /* of the entries that are on, in order; from the two above */
     unsigned n_pmp_ranges;
+    PMPAnswer pmp_last[4]; /* of riscv_pmp_check(), by privilege */
     RISCVWireState wire;
 
     /* any thread, atomics: mip is their union */
@@ -259,7 +270,7 @@ void riscv_pmp_update(RISCVCPU *cpu); /* recomputes pmp_ranges */
  * What PMP allows at [addr, addr + size) in @priv: PAGE_*.  *whole: one answer holds for all of the range;
  * else the result is what an access of just this range may do (nothing).
  */
-unsigned riscv_pmp_check(const RISCVCPU *cpu, hwaddr addr, uint64_t size, unsigned priv, bool *whole);
+unsigned riscv_pmp_check(RISCVCPU *cpu, hwaddr addr, uint64_t size, unsigned priv, bool *whole);
 void riscv_pmpcfg_write(RISCVCPU *cpu, unsigned reg, uint64_t value);
 uint64_t riscv_pmpcfg_read(const RISCVCPU *cpu, unsigned reg);
 void riscv_pmpaddr_write(RISCVCPU *cpu, unsigned n, uint64_t value);
@@ -283,7 +294,12 @@ bool riscv_csr_ends_block(unsigned csr);
 bool riscv_csr_changes_fp(unsigned csr);
 bool riscv_get_csr(CPUState *cs, unsigned csr, uint64_t *value);
 bool riscv_set_csr(CPUState *cs, unsigned csr, uint64_t value);
-uint64_t riscv_misa(const RISCVCPU *cpu);
+uint64_t riscv_misa(const RISCVCPU *cpu); /* after a reset */
+/* The machine came from the peer, whose hart has the hypervisor extension: hyper.h. */
+static inline bool riscv_has_hyper(const RISCVCPU *cpu)
+{
+    return cpu->misa & MISA_H;
+}
 uint64_t riscv_menvcfg_mask(const RISCVCPU *cpu);
 
 /* --- state.c --- */

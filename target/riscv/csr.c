@@ -73,6 +73,11 @@ static bool smepmp_present(RISCVCPU *cpu, unsigned csr)
     return riscv_has(cpu, EXT_smepmp);
 }
 
+static bool hyper_present(RISCVCPU *cpu, unsigned csr)
+{
+    return riscv_has_hyper(cpu);
+}
+
 static bool pmp_present(RISCVCPU *cpu, unsigned csr)
 {
     return cpu->cfg.pmp;
@@ -285,6 +290,16 @@ static void write_scounteren(RISCVCPU *cpu, unsigned csr, uint64_t value)
     cpu->scounteren = value;
 }
 
+static uint64_t read_hcounteren(RISCVCPU *cpu, unsigned csr)
+{
+    return cpu->wire.hyper.hcounteren;
+}
+
+static void write_hcounteren(RISCVCPU *cpu, unsigned csr, uint64_t value)
+{
+    cpu->wire.hyper.hcounteren = value;
+}
+
 static uint64_t read_mcountinhibit(RISCVCPU *cpu, unsigned csr)
 {
     return cpu->mcountinhibit;
@@ -339,6 +354,7 @@ static void write_mseccfg(RISCVCPU *cpu, unsigned csr, uint64_t value)
         }
     }
     cpu->mseccfg = sticky | (value & (MSECCFG_MML | MSECCFG_MMWP | MSECCFG_RLB));
+    riscv_pmp_update(cpu);
     tlb_flush(&cpu->tcg);
 }
 
@@ -407,6 +423,11 @@ static void write_mstateen(RISCVCPU *cpu, unsigned csr, uint64_t value)
     {                                                                                                        \
         number, name, 0, 0, __VA_ARGS__                                                                      \
     }
+/* Storage of the hypervisor extension. */
+#define HYPER(number, name, field, writable)                                                                 \
+    {                                                                                                        \
+        number, name, offsetof(RISCVCPU, wire.hyper.field), writable, NULL, NULL, hyper_present              \
+    }
 #define MEDELEG_WRITE                                                                                        \
     0xb3ffu /* all that S-mode can handle: not its callers' ecall from M (11), nor reserved ones */
 
@@ -468,6 +489,34 @@ static const CSRRow csr_rows[] = {
     FN(0x7a4, "tinfo", read_tinfo, write_ignored, NULL),
     FN(0xb00, "mcycle", read_counter, write_counter, NULL),
     FN(0xb02, "minstret", read_counter, write_counter, NULL),
+
+    /* what would enter VS-mode, or interrupt it, reads as zero: hyper.h */
+    HYPER(0x200, "vsstatus", vsstatus, UINT64_MAX),
+    FN(0x204, "vsie", read_zero, write_ignored, hyper_present),
+    HYPER(0x205, "vstvec", vstvec, UINT64_MAX),
+    HYPER(0x240, "vsscratch", vsscratch, UINT64_MAX),
+    HYPER(0x241, "vsepc", vsepc, ~UINT64_C(1)),
+    HYPER(0x242, "vscause", vscause, UINT64_MAX),
+    HYPER(0x243, "vstval", vstval, UINT64_MAX),
+    FN(0x244, "vsip", read_zero, write_ignored, hyper_present),
+    HYPER(0x24d, "vstimecmp", vstimecmp, UINT64_MAX),
+    FN(0x280, "vsatp", read_zero, write_ignored, hyper_present),
+    HYPER(0x34a, "mtinst", mtinst, UINT64_MAX),
+    HYPER(0x34b, "mtval2", mtval2, UINT64_MAX),
+    HYPER(0x600, "hstatus", hstatus, HSTATUS_WRITE),
+    HYPER(0x602, "hedeleg", hedeleg, UINT64_MAX),
+    HYPER(0x603, "hideleg", hideleg, UINT64_MAX),
+    FN(0x604, "hie", read_zero, write_ignored, hyper_present),
+    HYPER(0x605, "htimedelta", htimedelta, UINT64_MAX),
+    FN(0x606, "hcounteren", read_hcounteren, write_hcounteren, hyper_present),
+    FN(0x607, "hgeie", read_zero, write_ignored, hyper_present),
+    HYPER(0x60a, "henvcfg", henvcfg, UINT64_MAX),
+    HYPER(0x643, "htval", htval, UINT64_MAX),
+    FN(0x644, "hip", read_zero, write_ignored, hyper_present),
+    FN(0x645, "hvip", read_zero, write_ignored, hyper_present),
+    HYPER(0x64a, "htinst", htinst, UINT64_MAX),
+    FN(0x680, "hgatp", read_zero, write_ignored, hyper_present),
+    FN(0xe12, "hgeip", read_zero, NULL, hyper_present),
 };
 
 /* Families: @first to @last share everything but the number, which their names end with (less @base). */
@@ -558,11 +607,19 @@ static uint64_t modify_base(RISCVCPU *cpu, unsigned csr, uint64_t old)
     return csr == 0x344 ? (old & ~MIP_SEIP) | (atomic_read(&cpu->mip_soft) & MIP_SEIP) : old;
 }
 
+/* The hypervisor's own level is S-mode that no hypervisor runs. */
+static unsigned lowest_priv(unsigned csr)
+{
+    unsigned level = (csr >> 8) & 3;
+
+    return level == 2 ? PRIV_S : level;
+}
+
 bool riscv_csr_access(RISCVCPU *cpu, unsigned csr, CSROp op, uint64_t operand, uint64_t *old)
 {
     const CSRRow *row = find_csr(csr);
 
-    if (!row || cpu->priv < ((csr >> 8) & 3) || (row->allowed && !row->allowed(cpu, csr)) ||
+    if (!row || cpu->priv < lowest_priv(csr) || (row->allowed && !row->allowed(cpu, csr)) ||
         (op != CSR_OP_READ && (csr >> 10) == 3)) {
         return false;
     }

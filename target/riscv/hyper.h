@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 struct StateIO;
-struct RISCVCPU;
 
 /* 64-bit registers in the stream's order; hcounteren and hviprio stand between the groups. */
 #define RISCV_HYPER_FIRST(X) X(hstatus) X(hedeleg) X(hideleg)
@@ -23,6 +22,9 @@ struct RISCVCPU;
 #define RISCV_HYPER_THIRD(X)                                                                                 \
     X(vsstatus) X(vstvec) X(vsscratch) X(vsepc) X(vscause) X(vstval) X(vsatp) X(vsiselect) X(vsie) X(mtval2) \
     X(mtinst) X(stvec_hs) X(sscratch_hs) X(sepc_hs) X(scause_hs) X(stval_hs) X(satp_hs) X(mstatus_hs)
+
+/* GVA, SPVP, HU, VTVM, VTW, VTSR; not SPV, which an sret would follow into VS-mode. */
+#define HSTATUS_WRITE UINT64_C(0x700340)
 
 typedef struct RISCVHyper {
 #define HYPER_MEMBER(name) uint64_t name;
@@ -35,10 +37,8 @@ typedef struct RISCVHyper {
     uint64_t henvcfg, hstateen[4]; /* these travel in other subsections */
 } RISCVHyper;
 
-#define HSTATUS_WRITE UINT64_C(0x706340) /* GVA, SPVP, HU, VTVM, VTW, VTSR, HUKTE's neighbours are constant */
-
 void riscv_hyper_reset(RISCVHyper *hyper);
-/* The fields of subsection "cpu/hyper"; fails the load when the hart runs a hypervisor with a guest. */
+/* The fields of subsection "cpu/hyper". */
 void riscv_hyper_fields(struct StateIO *io, RISCVHyper *hyper);
 
 #endif

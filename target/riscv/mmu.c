@@ -95,8 +95,13 @@ static bool find_pte(RISCVCPU *cpu, hwaddr addr, PTEPlace *place)
 
 static bool load_pte(RISCVCPU *cpu, hwaddr addr, uint64_t *pte)
 {
+    const uint64_t *host = tlb_ram_host(&cpu->tcg, addr);
     PTEPlace place;
 
+    if (likely(host)) {
+        *pte = atomic_read(host);
+        return true;
+    }
     if (!find_pte(cpu, addr, &place)) {
         return false;
     }

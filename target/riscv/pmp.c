@@ -34,6 +34,9 @@ static bool decode_entry(const RISCVCPU *cpu, unsigned n, PMPRange *r)
 void riscv_pmp_update(RISCVCPU *cpu)
 {
     cpu->n_pmp_ranges = 0;
+    for (unsigned priv = 0; priv < ARRAY_SIZE(cpu->pmp_last); priv++) {
+        cpu->pmp_last[priv] = (PMPAnswer){1, 0, 0};
+    }
     for (unsigned n = 0; n < RISCV_PMP_ENTRIES; n++) {
         PMPRange r = {.cfg = cpu->pmpcfg[n]};
 
@@ -93,12 +96,38 @@ static unsigned default_prot(const RISCVCPU *cpu, unsigned priv)
     return PAGE_READ | PAGE_WRITE | (cpu->mseccfg & MSECCFG_MML ? 0 : PAGE_EXEC);
 }
 
-unsigned riscv_pmp_check(const RISCVCPU *cpu, hwaddr addr, uint64_t size, unsigned priv, bool *whole)
+/* The stretch around @addr, which entry @n decides (n_pmp_ranges: none), up to where another entry does. */
+static void remember(RISCVCPU *cpu, hwaddr addr, unsigned n, unsigned priv, unsigned prot)
 {
+    PMPAnswer answer = {0, UINT64_MAX, prot};
+
+    if (n < cpu->n_pmp_ranges) {
+        answer.first = cpu->pmp_ranges[n].first;
+        answer.last = cpu->pmp_ranges[n].last;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const PMPRange *r = &cpu->pmp_ranges[i];
+
+        if (r->last < addr) {
+            answer.first = MAX(answer.first, r->last + 1);
+        } else {
+            answer.last = MIN(answer.last, r->first - 1);
+        }
+    }
+    cpu->pmp_last[priv] = answer;
+}
+
+unsigned riscv_pmp_check(RISCVCPU *cpu, hwaddr addr, uint64_t size, unsigned priv, bool *whole)
+{
+    const PMPAnswer *known = &cpu->pmp_last[priv];
     hwaddr last = addr + size - 1;
+    unsigned n, prot;
 
     *whole = true;
-    for (unsigned n = 0; n < cpu->n_pmp_ranges; n++) {
+    if (likely(addr >= known->first && last <= known->last)) {
+        return known->prot;
+    }
+    for (n = 0; n < cpu->n_pmp_ranges; n++) {
         const PMPRange *r = &cpu->pmp_ranges[n];
 
         if (last < r->first || addr > r->last) {
@@ -108,9 +137,11 @@ unsigned riscv_pmp_check(const RISCVCPU *cpu, hwaddr addr, uint64_t size, unsign
             *whole = false;
             return 0;
         }
-        return entry_prot(cpu, r->cfg, priv);
+        break;
     }
-    return default_prot(cpu, priv);
+    prot = n < cpu->n_pmp_ranges ? entry_prot(cpu, cpu->pmp_ranges[n].cfg, priv) : default_prot(cpu, priv);
+    remember(cpu, addr, n, priv, prot);
+    return prot;
 }
 
 /* --- registers --- */

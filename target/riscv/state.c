@@ -3,8 +3,8 @@
  * A hart in the migration stream: sections "cpu_common" and "cpu" as the peer has them.
  *
  * What travels is a WireState, filled from the CPU before saving and checked into it after loading.  The
- * peer's CPU has a hypervisor extension, triggers and counters that ours lacks: they are sent as they are
- * after reset, and ignored when they arrive.  What the peer forgets (fflags, who owns which mip bit, ...)
+ * peer's CPU has a hypervisor extension, triggers and counters that ours lacks: they are sent as they
+ * came, or as they are after reset.  What the peer forgets (fflags, who owns which mip bit, ...)
  * travels in "cpu/godwit" between two of us.
  */
 #include "cpu.h"
@@ -16,8 +16,8 @@
 #define PEER_INTERRUPT_HARD 2u
 #define PEER_PRIV_1_13      3
 #define PEER_VEXT_1_0       0x10000
-#define PEER_MISA_H         BIT(7)
 #define PEER_MIDELEG_VS     UINT64_C(0x1444) /* what H makes read-only one */
+#define MEDELEG_HYPER       UINT64_C(0xf00400) /* what H adds: carried along, it never happens here */
 
 typedef struct WirePmuCounter {
     uint64_t mhpmcounter_val, mhpmcounterh_val, mhpmcounter_prev, mhpmcounterh_prev;
@@ -40,6 +40,7 @@ typedef struct WireState {
     uint64_t pmpaddr[16];
     uint8_t pmpcfg[16];
     uint64_t menvcfg, senvcfg, henvcfg;
+    RISCVHyper hyper;
     uint64_t trigger_cur, tdata1[2], tdata2[2], tdata3[2];
     uint64_t mstateen[4], hstateen[4], sstateen[4];
     bool has_godwit;
@@ -49,10 +50,14 @@ typedef struct WireState {
 } WireState;
 
 /* --- the peer's default interrupt priorities (AIA), which its streams carry --- */
-static const uint8_t peer_miprio[16] = {255, 20, 24, 17, 255, 21, 25, 18, 255, 19, 23, 0, 22, 255, 255, 255};
-static const uint8_t peer_siprio[16] = {255, 20, 24, 17, 255, 21, 25, 18, 255, 0, 23, 16, 22, 255, 255, 255};
-static const uint8_t peer_hviprio[24] = {0, 20,  0,   0,   0,  21, 0,  0,  0,  0,  0, 0,
-                                         0, 255, 255, 255, 36, 33, 30, 27, 14, 11, 8, 5};
+#define PEER_PRIORITIES_FROM_16                                                                              \
+    36, 33, 30, 27, 14, 11, 8, 5, 255, 255, 255, 255, 255, 255, 255, 255, 37, 35, 34, 32, 31, 29, 28, 26,    \
+        15, 13, 12, 10, 9, 7, 6, 4, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,    \
+        255, 255
+static const uint8_t peer_miprio[64] = {255, 20, 24, 17, 255, 21, 25, 18, 255, 19, 23,
+                                        0,   22, 255, 255, 255, PEER_PRIORITIES_FROM_16};
+static const uint8_t peer_siprio[64] = {255, 20, 24, 17, 255, 21, 25, 18, 255, 0, 23,
+                                        16,  22, 255, 255, 255, PEER_PRIORITIES_FROM_16};
 
 /* --- filling --- */
 static void fill_wire(RISCVCPU *cpu, WireState *env, bool native)
@@ -70,7 +75,7 @@ static void fill_wire(RISCVCPU *cpu, WireState *env, bool native)
     env->priv_ver = PEER_PRIV_1_13;
     env->vext_ver = PEER_VEXT_1_0;
     env->misa_mxl = 2;
-    env->misa_ext = cpu->misa | (native ? 0 : PEER_MISA_H);
+    env->misa_ext = cpu->misa | (native ? 0 : MISA_H);
     env->misa_ext_mask = env->misa_ext;
     env->priv = cpu->priv;
     env->resetvec = cpu->resetvec;
@@ -100,6 +105,9 @@ static void fill_wire(RISCVCPU *cpu, WireState *env, bool native)
     memcpy(env->pmpcfg, cpu->pmpcfg, sizeof(env->pmpcfg));
     env->menvcfg = cpu->menvcfg;
     env->senvcfg = cpu->senvcfg;
+    env->hyper = cpu->wire.hyper;
+    env->henvcfg = cpu->wire.hyper.henvcfg;
+    memcpy(env->hstateen, cpu->wire.hyper.hstateen, sizeof(env->hstateen));
     env->trigger_cur = cpu->wire.trigger_cur;
     memcpy(env->tdata1, cpu->wire.tdata1, sizeof(env->tdata1));
     memcpy(env->tdata2, cpu->wire.tdata2, sizeof(env->tdata2));
@@ -188,38 +196,6 @@ static void pmp_fields(StateIO *io, WireState *wire)
     }
 }
 
-/* The hypervisor extension's registers: after reset when saved, ignored when loaded. */
-static void hyper_fields(StateIO *io)
-{
-    static const char *const before_counteren[] = {"env.hstatus", "env.hedeleg", "env.hideleg"};
-    static const char *const after_counteren[] = {
-        "env.htval", "env.htinst", "env.hgatp",      "env.hgeie",     "env.hgeip",
-        "env.hvien", "env.hvip",   "env.htimedelta", "env.vstimecmp", "env.hvictl",
-    };
-    static const char *const after_priorities[] = {
-        "env.vsstatus",    "env.vstvec",    "env.vsscratch", "env.vsepc",    "env.vscause", "env.vstval",
-        "env.vsatp",       "env.vsiselect", "env.vsie",      "env.mtval2",   "env.mtinst",  "env.stvec_hs",
-        "env.sscratch_hs", "env.sepc_hs",   "env.scause_hs", "env.stval_hs", "env.satp_hs", "env.mstatus_hs",
-    };
-    uint8_t hviprio[64] = {0};
-    uint32_t hcounteren = 0;
-
-    memcpy(hviprio, peer_hviprio, sizeof(peer_hviprio));
-    for (unsigned n = 0; n < ARRAY_SIZE(before_counteren); n++) {
-        state_field(io, before_counteren[n], STATE_TYPE_U64, &(uint64_t){0}, 1, 8);
-    }
-    state_field(io, "env.hcounteren", STATE_TYPE_U32, &hcounteren, 1, 4);
-    for (unsigned n = 0; n < ARRAY_SIZE(after_counteren); n++) {
-        state_field(io, after_counteren[n], STATE_TYPE_U64, &(uint64_t){0}, 1, 8);
-    }
-    state_field(io, "env.hviprio", STATE_TYPE_U8, hviprio, 64, 1);
-    for (unsigned n = 0; n < ARRAY_SIZE(after_priorities); n++) {
-        bool is_status = n == 0 || n == ARRAY_SIZE(after_priorities) - 1;
-
-        state_field(io, after_priorities[n], STATE_TYPE_U64, &(uint64_t){is_status ? MSTATUS_XL64 : 0}, 1, 8);
-    }
-}
-
 static void envcfg_fields(StateIO *io, WireState *wire)
 {
     STATE_U64(io, env.menvcfg);
@@ -261,8 +237,8 @@ static void subsections(StateIO *io, RISCVCPU *cpu, WireState *wire)
         pmp_fields(io, wire);
         state_subsection_end(io);
     }
-    if (state_subsection(io, "cpu/hyper", 4, !state_native(io))) {
-        hyper_fields(io);
+    if (state_subsection(io, "cpu/hyper", 4, riscv_has_hyper(cpu) || !state_native(io))) {
+        riscv_hyper_fields(io, &wire->hyper);
         state_subsection_end(io);
     }
     if (state_subsection(io, "cpu/envcfg", 1, true)) {
@@ -286,7 +262,11 @@ static void subsections(StateIO *io, RISCVCPU *cpu, WireState *wire)
 /* --- checking in --- */
 static bool acceptable(StateIO *io, RISCVCPU *cpu, const WireState *env)
 {
-    if (env->virt_enabled) {
+    uint32_t foreign = env->misa_ext & ~(uint32_t)(riscv_misa(cpu) | MISA_H) & MAKE_64BIT_MASK(0, 26);
+
+    if (foreign) {
+        state_fail(io, "the source's CPU has extension '%c' (-cpu), which this one has not", 'a' + ctz32(foreign));
+    } else if (env->virt_enabled || env->hyper.hgatp || env->hyper.vsatp) {
         state_fail(io, "the hart runs a guest of its own hypervisor, which this CPU cannot");
     } else if (env->priv == 2) {
         state_fail(io, "privilege mode 2 does not exist");
@@ -335,12 +315,16 @@ static void take_wire(RISCVCPU *cpu, const WireState *env)
     cpu->tcg.lr_addr = env->load_res;
     cpu->tcg.lr_value = env->load_val;
     cpu->priv = env->priv;
+    cpu->misa = riscv_misa(cpu) | (env->misa_ext & MISA_H);
+    cpu->wire.hyper = env->hyper;
+    cpu->wire.hyper.henvcfg = env->henvcfg;
+    memcpy(cpu->wire.hyper.hstateen, env->hstateen, sizeof(env->hstateen));
     cpu->resetvec = env->resetvec;
     cpu->mie = env->mie & MIP_ALL;
     cpu->mideleg = env->mideleg & MIP_S;
     cpu->satp = env->satp;
     cpu->stval = env->stval;
-    cpu->medeleg = env->medeleg & 0xb3ff;
+    cpu->medeleg = env->medeleg & (0xb3ff | (riscv_has_hyper(cpu) ? MEDELEG_HYPER : 0));
     cpu->stvec = env->stvec;
     cpu->sepc = env->sepc & ~UINT64_C(1);
     cpu->scause = env->scause;

@@ -137,9 +137,15 @@ static uint64_t helper_cbo_zero(TCGEnv *env, uint64_t addr, uint64_t raw, uint64
     unsigned mmu_idx = riscv_data_mmu_idx(env_riscv(env));
     vaddr block = ROUND_DOWN(addr, (uint64_t)RISCV_CACHE_BLOCK);
     TlbFill fill;
+    void *host;
 
     if (!envcfg_allows(env_riscv(env), ENVCFG_CBZE)) {
         riscv_raise(env, CAUSE_ILLEGAL, raw);
+    }
+    host = cpu_store_host(env, block, RISCV_CACHE_BLOCK, mmu_idx);
+    if (likely(host)) {
+        memset(host, 0, RISCV_CACHE_BLOCK);
+        return 0;
     }
     /* a fault names the address in the register, not the block's */
     riscv_tlb_fill(env, addr, 1, MMU_DATA_STORE, mmu_idx, false, &fill);

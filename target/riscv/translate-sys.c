@@ -146,6 +146,28 @@ bool trans_sfence_inval_ir(DisasContext *ctx, const RISCVInsn *i)
     return true;
 }
 
+static uint64_t helper_hfence(TCGEnv *env, uint64_t raw, uint64_t unused1, uint64_t unused2)
+{
+    RISCVCPU *cpu = env_riscv(env);
+
+    if (!riscv_has_hyper(cpu) || cpu->priv < PRIV_S) {
+        riscv_raise(env, CAUSE_ILLEGAL, raw);
+    }
+    return 0;
+}
+
+/* There are no translations of a guest's guest to forget. */
+bool trans_hfence_vvma(DisasContext *ctx, const RISCVInsn *i)
+{
+    gen_call(ctx, IR_NONE, helper_hfence, gen_const(ctx, i->raw), IR_ZERO, IR_ZERO);
+    return true;
+}
+
+bool trans_hfence_gvma(DisasContext *ctx, const RISCVInsn *i)
+{
+    return trans_hfence_vvma(ctx, i);
+}
+
 /* Waiting may end at any time, so it ends at once; wrs.nto obeys TW like wfi only if it would wait. */
 bool trans_wrs_nto(DisasContext *ctx, const RISCVInsn *i)
 {

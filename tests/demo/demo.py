@@ -6,13 +6,10 @@ out of it again; its RAM is compared byte for byte after each move.
 usage: demo.py EMULATOR GUEST.elf
 """
 import os
-import shutil
 import sys
-import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-from machine import Machine, MachineError  # noqa: E402
-from show import MIB, Show  # noqa: E402
+from show import MIB, Show, run_demo
+from machine import Machine, MachineError  # show.py has put its folder on the path
 
 RAM_MIB = 256
 
@@ -35,6 +32,7 @@ class Demo:
         self.binary, self.guest, self.folder = binary, guest, folder
         self.show = Show()
         self.machines = []
+        self.dirty = 0  # MiB/s, the highest seen during the last move
         self.rows = [('move', 'sent', 'passes', 'dirtied', 'total', 'downtime', 'RAM')]
 
     def start(self, name, *args):
@@ -67,14 +65,13 @@ class Demo:
 
     def row(self, name, info):
         ram = info['ram']
-        resent = max(0, ram['normal'] * ram['page-size'] - RAM_MIB * MIB)
         self.rows.append((name, f'{ram["transferred"] / MIB:.0f} MiB', ram['dirty-sync-count'],
-                          f'{ram["dirty-pages-rate"] * ram["page-size"] / MIB:.0f} MiB/s' if resent else '-',
+                          f'{self.dirty:.0f} MiB/s' if self.dirty else 'too short to say',
                           f'{info["total-time"]} ms', f'{info["downtime"]} ms', 'identical'))
 
-    def move(self, name, source, destination, uri):
-        info = source.migrate(uri, self.show.progress)
-        self.show.moved(info)
+    def move(self, source, uri):
+        info = source.migrate(uri, self.show.progress, interval=0.02)
+        self.dirty = self.show.moved(info)
         return info
 
     def run(self):
@@ -88,7 +85,7 @@ class Demo:
         socket = os.path.join(self.folder, 'migrate.sock')
         second = self.start('second', '-S', '-incoming', f'unix:{socket}')
         first.qmp('migrate-set-parameters', **{'max-bandwidth': 0, 'downtime-limit': 200})
-        info = self.move('live', first, second, f'unix:{socket}')
+        info = self.move(first, f'unix:{socket}')
         second.wait_status('paused')
         self.compare(first, second)
         self.row('live, unix socket', info)
@@ -99,7 +96,7 @@ class Demo:
         saved = os.path.join(self.folder, 'machine.fixed-ram')
         second.qmp('migrate-set-capabilities', capabilities=[{'capability': 'fixed-ram', 'state': True}])
         second.qmp('migrate-set-parameters', **{'max-bandwidth': 0})
-        info = self.move('file', second, None, f'file:{saved}')
+        info = self.move(second, f'file:{saved}')
         stat = os.stat(saved)
         show.step(f'{stat.st_size / MIB:.0f} MiB long, {stat.st_blocks * 512 / MIB:.0f} MiB on disk')
 
@@ -118,22 +115,5 @@ class Demo:
         print('\n  No store was lost.  Try a Linux guest: ninja -C build demo-linux\n')
 
 
-def main():
-    binary, guest = sys.argv[1:3]
-    folder = tempfile.mkdtemp(prefix='godwit-demo-')
-    demo = Demo(binary, guest, folder)
-    try:
-        demo.run()
-    except MachineError as error:
-        demo.show.end_progress()
-        print(f'demo: {error}', file=sys.stderr)
-        return 1
-    finally:
-        for machine in demo.machines:
-            machine.quit()
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_demo(Demo))

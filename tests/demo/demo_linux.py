@@ -9,14 +9,11 @@ GUEST-FOLDER comes from scripts/get-guest with memwork in the initramfs: Image, 
 """
 import os
 import re
-import shutil
 import sys
-import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-from machine import Machine, MachineError  # noqa: E402
-from show import MIB, Show  # noqa: E402
+from show import MIB, Show, run_demo
+from machine import Machine, MachineError  # show.py has put its folder on the path
 
 PROCESSES = 2
 
@@ -97,22 +94,5 @@ class LinuxDemo:
         print(f'\n  Boot to shell {up:.1f} s; the workload went on all the way.\n')
 
 
-def main():
-    binary, guest = sys.argv[1:3]
-    folder = tempfile.mkdtemp(prefix='godwit-demo-')
-    demo = LinuxDemo(binary, guest, folder)
-    try:
-        demo.run()
-    except MachineError as error:
-        demo.show.end_progress()
-        print(f'demo-linux: {error}', file=sys.stderr)
-        return 1
-    finally:
-        for machine in demo.machines:
-            machine.quit()
-        shutil.rmtree(folder, ignore_errors=True)
-    return 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_demo(LinuxDemo))

@@ -69,9 +69,10 @@ static void test_pretty(void)
 {
     Outer outer = {.ratio = 1.5};
 
-    assert_written(&outer, true,
-                   "{\n    \"address\": 0,\n    \"inner\": {\n        \"size\": 0,\n        \"delta\": 0\n    },\n"
-                   "    \"list\": [],\n    \"text\": \"\",\n    \"ratio\": 1.5\n}");
+    assert_written(
+        &outer, true,
+        "{\n    \"address\": 0,\n    \"inner\": {\n        \"size\": 0,\n        \"delta\": 0\n    },\n"
+        "    \"list\": [],\n    \"text\": \"\",\n    \"ratio\": 1.5\n}");
 }
 
 int main(int argc, char **argv)

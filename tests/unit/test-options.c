@@ -23,8 +23,15 @@ static bool take_word(const char *word, GError **error)
     return true;
 }
 
+static char *answer_machine(const char *value)
+{
+    g_autofree char *name = NULL;
+
+    return option_is_question(value, &name) ? g_strconcat("about ", name ? name : "all", NULL) : NULL;
+}
+
 OPTION(machine, .name = "machine", .alias = "M", .arg = "NAME", .section = "Machine", .help = "the board",
-       .parse = take);
+       .parse = take, .answer = answer_machine);
 OPTION(paused, .name = "S", .section = "Machine", .help = "do not start", .parse = take);
 OPTION(other, .name = "other", .arg = "A-VERY-LONG-ARGUMENT=ON|OFF,ANOTHER=ONE",
        .help = "a help text that is long enough to be wrapped, since a terminal has only so many columns to show",
@@ -61,6 +68,25 @@ static void test_errors(void)
     assert_line("prog -machine bad", "-machine bad: value 'bad' is bad", "");
 }
 
+static void assert_answer(const char *line, const char *expected, const char *taken)
+{
+    g_autofree char *answer = NULL;
+
+    assert_line(line, NULL, taken);
+    answer = options_take_answer();
+    g_assert_cmpstr(answer, ==, expected);
+}
+
+static void test_questions(void)
+{
+    assert_answer("prog -S -M help -zzz", "about all", "(none);");
+    assert_answer("prog -M ?", "about all", "");
+    assert_answer("prog -M virt,help", "about virt", "");
+    assert_answer("prog -M virt,acpi=off,help", "about virt", "");
+    assert_answer("prog -M virt,help=no", NULL, "virt,help=no;");
+    assert_answer("prog -M helpful", NULL, "helpful;");
+}
+
 static void test_help(void)
 {
     g_autofree char *text = options_help();
@@ -80,6 +106,7 @@ int main(int argc, char **argv)
     g_test_add_func("/options/parse/in-order", test_order);
     g_test_add_func("/options/parse/argument-may-look-like-an-option", test_argument_may_look_like_an_option);
     g_test_add_func("/options/parse/errors-name-the-option", test_errors);
+    g_test_add_func("/options/question/ends-the-line", test_questions);
     g_test_add_func("/options/help/has-sections", test_help);
     return g_test_run();
 }

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Machines move between this emulator and QEMU 10.0.
+
+interop.py EMULATOR GOLDEN-FOLDER [--storer ELF] [--peer QEMU] [--guest FOLDER] [TEST ...]
+
+TEST: golden (streams that QEMU wrote, no QEMU needed), stopped (bare-metal machines, both ways), linux (a guest of
+--guest, from scripts/get-guest, there and back five times).  What needs a QEMU is skipped without one: --peer or the
+environment's GODWIT_PEER; scripts/get-peer fetches it.
+"""
+import argparse
+import lzma
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path += [os.path.join(here, '..', 'lib'), here]
+from machine import Machine, MachineError  # noqa: E402
+from stream import Walk, difference  # noqa: E402
+
+SKIPPED = 77
+RAM_BASE = 0x80000000
+BARE = ['-M', 'virt,acpi=off', '-nodefaults']
+VIRTIO = ['-blockdev', 'null-co,node-name=n,size=1048576', '-device', 'virtio-blk-device,drive=n',
+          '-netdev', 'hubport,id=h,hubid=0', '-device', 'virtio-net-device,netdev=h', '-device', 'virtio-rng-device']
+MODERN = ['-global', 'virtio-mmio.force-legacy=false']
+ROUNDS = 5
+
+
+class Failed(Exception):
+    pass
+
+
+class Interop:
+    def __init__(self, args):
+        self.ours, self.peer, self.golden, self.storer, self.guest = (args.emulator, args.peer, args.golden, args.storer,
+                                                                      args.guest)
+        self.folder = tempfile.mkdtemp(prefix='godwit-interop-')
+        self.machines = []
+
+    def close(self):
+        for machine in self.machines:
+            machine.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def start(self, binary, args):
+        machine = Machine(binary, self.folder, f'm{len(self.machines)}', args)
+        machine.is_peer = binary == self.peer
+        self.machines.append(machine)
+        if not machine.is_peer:
+            machine.qmp('migrate-set-parameters', **{'x-profile': 'qemu-10.0'})
+        machine.qmp('migrate-set-parameters', **{'max-bandwidth': 0})
+        return machine
+
+    def move(self, source, binary, args, stop):
+        """To a new process of `binary`, by unix socket; the machine runs there afterwards."""
+        uri = 'unix:' + self.path('migrate')
+        if stop:
+            source.qmp('stop')
+        destination = self.start(binary, args + ['-incoming', 'defer'])
+        destination.qmp('migrate-incoming', uri=uri)
+        source.migrate(uri)
+        if stop:
+            destination.wait_status('paused')
+            self.compare(source, destination)
+            destination.qmp('cont')
+        destination.wait_status('running')
+        source.quit()
+        return destination
+
+    def compare(self, source, destination):
+        """Both are stopped: is their RAM the same?"""
+        dumps = []
+        size = source.qmp('query-memory-size-summary')['base-memory']
+        for machine in (source, destination):
+            dumps.append(self.path(machine.name + '.ram'))
+            machine.qmp('pmemsave', val=RAM_BASE, size=size, filename=dumps[-1])
+        with open(dumps[0], 'rb') as a, open(dumps[1], 'rb') as b:
+            at = 0
+            while True:
+                x, y = a.read(1 << 20), b.read(1 << 20)
+                if x != y:
+                    raise Failed(f'RAM of {source.name} and {destination.name} differs near 0x{RAM_BASE + at:x}')
+                if not x:
+                    break
+                at += len(x)
+        for dump in dumps:
+            os.unlink(dump)
+
+    # --- golden: load what QEMU wrote, and save it again ---
+
+    def unpack(self, name):
+        path = self.path(name)
+        with lzma.open(os.path.join(self.golden, name + '.mig.xz')) as packed, open(path, 'wb') as out:
+            while chunk := packed.read(1 << 20):
+                if chunk.count(0) == len(chunk):
+                    out.seek(len(chunk), os.SEEK_CUR)
+                else:
+                    out.write(chunk)
+            out.truncate()
+        return path
+
+    def load_and_save(self, name, *args, mapped=False):
+        golden = self.unpack(name)
+        machine = self.start(self.ours, BARE + ['-m', '16M', '-bios', 'none', '-S', '-incoming', 'defer', *args])
+        if mapped:
+            machine.qmp('migrate-set-capabilities', capabilities=[{'capability': 'mapped-ram', 'state': True}])
+        machine.qmp('migrate-incoming', uri='file:' + golden)
+        machine.wait_status('prelaunch')
+        saved = self.path(name + '.ours')
+        machine.migrate('file:' + saved)
+        machine.quit()
+        wrong = difference(Walk(golden), Walk(saved))
+        if wrong:
+            raise Failed(f'{name}: {wrong}')
+        print(f'  {name}: loads, and saves back byte by byte the same')
+
+    def refuse_vectors(self):
+        """-cpu max of QEMU has vector registers, which this CPU has not: to load it would lose them."""
+        golden = self.unpack('cpumax')
+        machine = self.start(self.ours, BARE + ['-m', '16M', '-bios', 'none', '-S', '-cpu', 'max', '-incoming', 'defer'])
+        machine.qmp('migrate-incoming', **{'uri': 'file:' + golden, 'exit-on-error': False})
+        deadline = time.monotonic() + 20
+        while machine.qmp('query-migrate').get('status') != 'failed':
+            if time.monotonic() > deadline:
+                raise Failed('cpumax: the load does not end')
+            time.sleep(0.01)
+        why = machine.qmp('query-migrate').get('error-desc', '')
+        if 'extension' not in why:
+            raise Failed(f'cpumax: refused with "{why}"')
+        machine.quit()
+        print(f'  cpumax: refused, "{why}"')
+
+    def test_golden(self):
+        self.load_and_save('plain')
+        self.load_and_save('mmio', *MODERN, *VIRTIO)
+        self.load_and_save('mapped', mapped=True)
+        self.refuse_vectors()
+
+    # --- stopped: a bare-metal machine that checks its memory ---
+
+    def check_storer(self, machine):
+        seen = len(machine.poll_serial())
+        for _ in range(2):
+            seen = machine.wait_serial(b'PASS', start=seen, timeout=60)
+        if b'LOST' in machine.output:
+            raise Failed(f'{machine.name}: the guest misses stores of its own: {machine.output.decode()}')
+
+    def test_stopped(self):
+        for harts in (1, 2):
+            for kind, extra in (('no devices', []), ('legacy virtio', VIRTIO), ('modern virtio', MODERN + VIRTIO)):
+                args = BARE + ['-m', '256M', '-smp', str(harts), '-bios', self.storer] + extra
+                for way, binaries in (('ours, QEMU, ours', (self.ours, self.peer, self.ours)),
+                                      ('QEMU, ours, QEMU', (self.peer, self.ours, self.peer))):
+                    machine = self.start(binaries[0], args)
+                    machine.wait_serial(b'PASS 2')
+                    for binary in binaries[1:]:
+                        machine = self.move(machine, binary, args, stop=True)
+                        self.check_storer(machine)
+                    machine.quit()
+                    print(f'  {harts} harts, {kind}: {way}')
+
+    # --- linux ---
+
+    def linux_args(self):
+        file = lambda name: os.path.join(self.guest, name)
+        disk = self.path('disk')
+        if not os.path.exists(disk):
+            with open(disk, 'wb') as out:
+                out.write(b''.join(b'sector %09d' % n + bytes(496) for n in range(8192)))
+        return ['-M', 'virt,acpi=off', '-m', '512M', '-smp', '2', '-nodefaults', *MODERN,
+                '-bios', file('fw_dynamic.bin'), '-kernel', file('Image'), '-initrd', file('initrd.gz'),
+                '-append', 'console=ttyS0 quiet', '-drive', f'file={disk},format=raw,if=none,id=d',
+                '-device', 'virtio-blk-device,drive=d', '-netdev', 'hubport,id=h,hubid=0',
+                '-device', 'virtio-net-device,netdev=h', '-device', 'virtio-rng-device']
+
+    def check_linux(self, machine, marker):
+        """The shell answers, the disk reads, sleepers wake, and the workload verifies its memory."""
+        seen = len(machine.poll_serial())
+        machine.type(f'dd if=/dev/vda bs=512 skip={marker} count=1 iflag=direct 2>/dev/null | head -c 16; '
+                     f'dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c; sleep 1; echo ALIVE-$((7 * {marker}))\n')
+        after = machine.wait_serial(b'ALIVE-%d' % (7 * marker), start=seen, timeout=120)
+        if b'sector %09d' % marker not in machine.output[seen:after]:
+            raise Failed(f'{machine.name}: the disk gives something else: {machine.output[seen:after]}')
+        for n in range(2):
+            machine.wait_serial(b'WORK %d round' % n, start=after, timeout=120)
+        if b'BAD' in machine.output:
+            raise Failed(f'{machine.name}: a page is not what it was: {machine.output[-400:].decode(errors="replace")}')
+
+    def linux(self, first, second, name, stop_ours):
+        args = self.linux_args()
+        machine = self.start(first, args)
+        machine.wait_serial(b'GUEST-UP', timeout=300)
+        machine.wait_serial(b'#')
+        machine.type('load-modules >/dev/null 2>&1; dmesg -n 1; memwork 2 32 20 &\n')
+        for n in range(2):
+            machine.wait_serial(b'WORK %d round' % n, timeout=120)
+        self.check_linux(machine, 11)
+        binaries = [second, first] * ROUNDS
+        for turn, binary in enumerate(binaries):
+            stop = machine.is_peer or stop_ours
+            machine = self.move(machine, binary, args, stop)
+            self.check_linux(machine, 100 + turn)
+            print(f'  {name}: move {turn + 1} {"stopped" if stop else "live"} to {"QEMU" if machine.is_peer else "ours"}',
+                  flush=True)
+        machine.quit()
+
+    def test_linux(self):
+        self.linux(self.ours, self.peer, 'booted on ours', stop_ours=False)
+        self.linux(self.peer, self.ours, 'booted on QEMU', stop_ours=False)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('emulator')
+    parser.add_argument('golden')
+    parser.add_argument('--storer')
+    parser.add_argument('--peer', default=os.environ.get('GODWIT_PEER'))
+    parser.add_argument('--guest', default=os.environ.get('GODWIT_GUEST'))
+    parser.add_argument('tests', nargs='*', metavar='TEST', default=['golden', 'stopped', 'linux'])
+    args = parser.parse_intermixed_args()
+    done, skipped = 0, 0
+    for test in args.tests:
+        needs = {'stopped': ('peer', 'storer'), 'linux': ('peer', 'guest')}.get(test, ())
+        missing = [need for need in needs if not getattr(args, need)]
+        if missing:
+            print(f'{test}: skipped, --{missing[0]} is not given (nor GODWIT_{missing[0].upper()})')
+            skipped += 1
+            continue
+        print(f'{test}:', flush=True)
+        interop = Interop(args)
+        try:
+            getattr(interop, 'test_' + test)()
+            done += 1
+        except (Failed, MachineError) as error:
+            print(f'interop: {test}: {error}', file=sys.stderr)
+            return 1
+        finally:
+            interop.close()
+    return 0 if done else SKIPPED
+
+
+if __name__ == '__main__':
+    sys.exit(main())
