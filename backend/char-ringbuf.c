@@ -46,7 +46,7 @@ static void ringbuf_close(Chardev *chr)
 
     LOCK_GUARD(&chr->lock);
     g_clear_pointer(&r->ring, g_free);
-    chr->connected = false;
+    atomic_set(&chr->connected, false);
 }
 
 static const Field ringbuf_options[] = {

@@ -198,7 +198,7 @@ static void drop_output_locked(Chardev *chr)
 static void output_failed_locked(Chardev *chr)
 {
     drop_output_locked(chr);
-    chr->connected = false;
+    atomic_set(&chr->connected, false);
     bh_schedule(chr->ended_bh);
 }
 
@@ -397,7 +397,7 @@ void char_connected(Chardev *chr, int in_fd, int out_fd)
     lock_acquire(&chr->lock);
     chr->in_fd = in_fd;
     chr->out_fd = out_fd;
-    chr->connected = true;
+    atomic_set(&chr->connected, true);
     fe = chr->fe;
     watch_input_locked(chr);
     lock_release(&chr->lock);
@@ -423,7 +423,7 @@ void char_end_connection(Chardev *chr)
         close(chr->out_fd);
     }
     chr->in_fd = chr->out_fd = -1;
-    chr->connected = false;
+    atomic_set(&chr->connected, false);
     fe = chr->fe;
     lock_release(&chr->lock);
     if (fe && had) {
@@ -728,7 +728,7 @@ void chardevs_close_all(void)
         chardev_flush(chr);
         lock_acquire(&chr->lock);
         unwatch_locked(chr);
-        chr->connected = false;
+        atomic_set(&chr->connected, false);
         lock_release(&chr->lock);
         if (chr->ops->close) {
             chr->ops->close(chr);

@@ -77,7 +77,7 @@ struct Chardev {
     Lock lock;
     /* under the lock */
     int in_fd, out_fd;
-    bool connected;
+    bool connected; /* atomic to read without it */
     bool input_kicked; /* accept_input came since can_read() was last asked */
     Watch *in_watch, *out_watch;
     BottomHalf *ended_bh;    /* runs char_end_connection() on the loop */

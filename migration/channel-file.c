@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * file:PATH[,offset=N] - also "/dev/fdset/N".  What stands before the offset stays as it is; what stood after it goes.
+ *
+ * A machine that was restored by mapping a file still reads its memory from there and holds a shared lock on it.  Saving
+ * to the same name makes a new file then and leaves the old one, nameless, to that machine.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "api/fds.h"
@@ -27,6 +31,47 @@ static bool split(const char *rest, char **path, uint64_t *offset, GError **erro
     return **path || fail(error, "path is empty");
 }
 
+/* False without an error: somebody's memory is in there. */
+static bool lock_for_writing(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; /* no locks there: nobody can have one */
+}
+
+static int open_for_writing(const char *path, uint64_t offset, GError **error)
+{
+    int fd = fdset_open_path(path, O_WRONLY | O_CREAT, 0600, error);
+
+    if (fd < 0 || fdset_is_path(path) || lock_for_writing(fd)) {
+        return fd;
+    }
+    close(fd);
+    if (offset) {
+        fail(error, "'%s' is in use: a machine that was restored from it still runs, or it is being written", path);
+        return -1;
+    }
+    if (unlink(path) < 0 && errno != ENOENT) {
+        fail_errno(error, errno, "'%s' is in use and cannot be replaced", path);
+        return -1;
+    }
+    fd = fdset_open_path(path, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
+    if (fd >= 0) {
+        lock_for_writing(fd);
+    }
+    return fd;
+}
+
+static int open_for_reading(const char *path, GError **error)
+{
+    int fd = fdset_open_path(path, O_RDONLY, 0, error);
+
+    if (fd >= 0 && !fdset_is_path(path) && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        close(fd);
+        fail(error, "'%s' is being written", path);
+        return -1;
+    }
+    return fd;
+}
+
 static Channel *open_file(const char *rest, bool incoming, GError **error)
 {
     g_autofree char *path = NULL;
@@ -37,7 +82,7 @@ static Channel *open_file(const char *rest, bool incoming, GError **error)
     if (!split(rest, &path, &offset, error)) {
         return NULL;
     }
-    fd = fdset_open_path(path, incoming ? O_RDONLY : O_WRONLY | O_CREAT, 0600, error);
+    fd = incoming ? open_for_reading(path, error) : open_for_writing(path, offset, error);
     if (fd < 0) {
         return NULL;
     }

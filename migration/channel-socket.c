@@ -12,7 +12,11 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "util/atomic.h"
+#include "util/bswap.h"
 #include "util/error.h"
+
+#define LISTEN_BACKLOG 256 /* all connections of a multifd source at once */
 
 /* Where to connect: resolved on the migration's thread, since a name server may take its time. */
 typedef struct Target {
@@ -170,6 +174,120 @@ static bool accept_peer(Channel *channel, GError **error)
     }
 }
 
+/* Which connections came and have not said yet what they are. */
+typedef struct Newcomers {
+    struct pollfd fds[3 + 256]; /* cancel, listener, then they */
+    unsigned count;
+} Newcomers;
+
+enum { POLL_CANCEL, POLL_LISTENER, POLL_FIRST };
+
+/* The first word of the connection, which stays to be read; 0: not yet; -1: it ended. */
+static int peek_magic(int fd, uint32_t *magic)
+{
+    uint8_t bytes[4];
+    ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+
+    if (n == (ssize_t)sizeof(bytes)) {
+        *magic = ldl_be_p(bytes);
+        return 1;
+    }
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ? -1 : 0;
+}
+
+static bool accept_newcomer(Newcomers *group, int listener, GError **error)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0) {
+        return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED || fail_errno(error, errno, "accept");
+    }
+    if (group->count == ARRAY_SIZE(group->fds) - POLL_FIRST) {
+        close(fd);
+        return true;
+    }
+    group->fds[POLL_FIRST + group->count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+    return true;
+}
+
+static void drop_newcomer(Newcomers *group, unsigned i)
+{
+    group->fds[POLL_FIRST + i] = group->fds[POLL_FIRST + --group->count];
+}
+
+/* One round of the wait: takes in who came, and finds out who those are that have spoken. */
+static bool sort_newcomers(Channel *leader, Newcomers *group, uint32_t wanted, int *main_fd, Channel **others,
+                           unsigned n, unsigned *have, GError **error)
+{
+    bool half_spoken = false;
+
+    if (poll(group->fds, POLL_FIRST + group->count, -1) < 0 && errno != EINTR) {
+        return fail_errno(error, errno, "poll");
+    }
+    if (atomic_load_acquire(&leader->cancelled)) {
+        return fail(error, "cancelled");
+    }
+    for (unsigned i = group->count; i-- > 0;) {
+        int fd = group->fds[POLL_FIRST + i].fd;
+        uint32_t magic;
+        int known = group->fds[POLL_FIRST + i].revents ? peek_magic(fd, &magic) : 0;
+
+        if (!known) {
+            half_spoken |= group->fds[POLL_FIRST + i].revents != 0;
+            continue;
+        }
+        drop_newcomer(group, i);
+        if (known < 0) {
+            close(fd); /* somebody who only looked whether we are here */
+        } else if (magic == wanted && *main_fd < 0) {
+            *main_fd = fd;
+        } else if (magic != wanted && *have < n) {
+            others[(*have)++] = channel_new_follower(leader, fd);
+        } else {
+            close(fd);
+            return fail(error, "more connections came than capability multifd and parameter multifd-channels (%u) "
+                        "allow", n);
+        }
+    }
+    if (half_spoken) {
+        poll(&group->fds[POLL_CANCEL], 1, 1); /* poll() has nothing better to wait for */
+    }
+    return !group->fds[POLL_LISTENER].revents || accept_newcomer(group, group->fds[POLL_LISTENER].fd, error);
+}
+
+bool channel_prepare_group(Channel *leader, uint32_t magic, Channel **others, unsigned n, GError **error)
+{
+    g_autofree Newcomers *group = g_new0(Newcomers, 1);
+    int listener = leader->in_fd, main_fd = -1;
+    unsigned have = 0;
+    bool ok = true;
+
+    if (leader->prepare != accept_peer) {
+        return fail(error, "'%s' takes a single connection, capability multifd needs several", leader->uri);
+    }
+    group->fds[POLL_CANCEL] = (struct pollfd){.fd = leader->cancel_fd, .events = POLLIN};
+    group->fds[POLL_LISTENER] = (struct pollfd){.fd = listener, .events = POLLIN};
+    while (ok && (main_fd < 0 || have < n)) {
+        ok = sort_newcomers(leader, group, magic, &main_fd, others, n, &have, error);
+    }
+    for (unsigned i = 0; i < group->count; i++) {
+        close(group->fds[POLL_FIRST + i].fd);
+    }
+    if (ok) {
+        close(listener);
+        use_socket(leader, main_fd);
+        return true;
+    }
+    if (main_fd >= 0) {
+        close(main_fd);
+    }
+    for (unsigned i = 0; i < have; i++) {
+        g_clear_pointer(&others[i], channel_free);
+    }
+    error_context(error, "'%s'", leader->uri);
+    return false;
+}
+
 static Channel *new_connecting(Target *target)
 {
     Channel *channel = channel_new(-1, -1);
@@ -222,7 +340,7 @@ static Channel *unix_in(const char *path, GError **error)
     }
     remove_stale_socket(path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 1) < 0) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
         fail_errno(error, errno, "listen");
         if (fd >= 0) {
             close(fd);
@@ -256,7 +374,7 @@ static int listen_one(const struct addrinfo *ai, GError **error)
         return -1;
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 1) < 0) {
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
         fail_errno(error, errno, "listen");
         close(fd);
         return -1;

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/fds.h"
 #include "channel.h"
 #include "util/atomic.h"
 #include "util/error.h"
@@ -25,6 +26,7 @@ Channel *channel_new(int in_fd, int out_fd)
 
     channel->in_fd = in_fd;
     channel->out_fd = out_fd;
+    channel->direct_fd = -1;
     channel->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return channel;
 }
@@ -55,18 +57,32 @@ void channel_classify(Channel *channel)
 
 static bool check_cancelled(Channel *channel, GError **error)
 {
-    return !atomic_load_acquire(&channel->cancelled) || fail(error, "cancelled");
+    return !(atomic_load_acquire(&channel->cancelled) ||
+             (channel->leader && atomic_load_acquire(&channel->leader->cancelled))) ||
+           fail(error, "cancelled");
+}
+
+Channel *channel_new_follower(const Channel *leader, int fd)
+{
+    Channel *channel = channel_new(fd, fd);
+
+    channel->leader = leader;
+    channel->uri = g_strdup(leader->uri);
+    channel_classify(channel);
+    return channel;
 }
 
 bool channel_poll(Channel *channel, int fd, short events, GError **error)
 {
-    struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = channel->cancel_fd, .events = POLLIN}};
+    struct pollfd fds[3] = {{.fd = fd, .events = events},
+                            {.fd = channel->cancel_fd, .events = POLLIN},
+                            {.fd = channel->leader ? channel->leader->cancel_fd : -1, .events = POLLIN}};
 
     for (;;) {
         if (!check_cancelled(channel, error)) {
             return false;
         }
-        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+        if (poll(fds, 3, -1) < 0 && errno != EINTR) {
             return fail_errno(error, errno, "poll");
         }
         if (fds[0].revents) {
@@ -109,7 +125,7 @@ static ssize_t write_some(Channel *channel, struct iovec *iov, int count)
     return writev(channel->out_fd, iov, count);
 }
 
-static bool file_writev(Channel *channel, struct iovec *iov, int count, uint64_t offset, GError **error)
+static bool file_writev(Channel *channel, int fd, struct iovec *iov, int count, uint64_t offset, GError **error)
 {
     while (count) {
         ssize_t n;
@@ -117,7 +133,7 @@ static bool file_writev(Channel *channel, struct iovec *iov, int count, uint64_t
         if (!check_cancelled(channel, error)) {
             return false;
         }
-        n = pwritev(channel->out_fd, iov, MIN(count, MAX_IOV), (off_t)offset);
+        n = pwritev(fd, iov, MIN(count, MAX_IOV), (off_t)offset);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -147,7 +163,7 @@ bool channel_writev(Channel *channel, struct iovec *iov, int count, GError **err
         uint64_t offset = channel->position;
 
         channel->position += iov_size(iov, count);
-        return file_writev(channel, iov, count, offset, error);
+        return file_writev(channel, channel->out_fd, iov, count, offset, error);
     }
     while (count) {
         ssize_t n;
@@ -171,7 +187,7 @@ bool channel_writev(Channel *channel, struct iovec *iov, int count, GError **err
 
 bool channel_pwritev(Channel *channel, struct iovec *iov, int count, uint64_t offset, GError **error)
 {
-    return file_writev(channel, iov, count, offset, error);
+    return file_writev(channel, channel->out_fd, iov, count, offset, error);
 }
 
 ssize_t channel_read(Channel *channel, void *data, size_t size, GError **error)
@@ -199,7 +215,7 @@ ssize_t channel_read(Channel *channel, void *data, size_t size, GError **error)
     }
 }
 
-bool channel_pread(Channel *channel, void *data, size_t size, uint64_t offset, GError **error)
+static bool file_read(Channel *channel, int fd, void *data, size_t size, uint64_t offset, GError **error)
 {
     while (size) {
         ssize_t n;
@@ -207,7 +223,7 @@ bool channel_pread(Channel *channel, void *data, size_t size, uint64_t offset, G
         if (!check_cancelled(channel, error)) {
             return false;
         }
-        n = pread(channel->in_fd, data, size, (off_t)offset);
+        n = pread(fd, data, size, (off_t)offset);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -222,6 +238,114 @@ bool channel_pread(Channel *channel, void *data, size_t size, uint64_t offset, G
         offset += (uint64_t)n;
     }
     return true;
+}
+
+bool channel_pread(Channel *channel, void *data, size_t size, uint64_t offset, GError **error)
+{
+    return file_read(channel, channel->in_fd, data, size, offset, error);
+}
+
+/* --- guest pages, past the page cache --- */
+
+#define DIRECT_ALIGN 4096
+
+/* The file once more: a set's other fd, or the same file opened again. */
+bool channel_open_direct(Channel *channel, GError **error)
+{
+    int fd = channel->in_fd >= 0 ? channel->in_fd : channel->out_fd;
+    int mode = channel->in_fd >= 0 ? O_RDONLY : O_WRONLY;
+    const char *rest = g_str_has_prefix(channel->uri, "file:") ? channel->uri + strlen("file:") : "";
+    g_autofree char *path = g_strndup(rest, strcspn(rest, ","));
+
+    if (!fdset_is_path(path)) {
+        g_free(path);
+        path = g_strdup_printf("/proc/self/fd/%d", fd);
+    }
+    channel->direct_fd = fdset_open_path(path, mode | O_DIRECT, 0, error);
+    if (channel->direct_fd < 0) {
+        error_context(error, "parameter direct-io");
+        return false;
+    }
+    return true;
+}
+
+static bool goes_direct(const Channel *channel, const void *data, size_t size, uint64_t offset)
+{
+    return channel->direct_fd >= 0 && ((uintptr_t)data | size | offset) % DIRECT_ALIGN == 0;
+}
+
+/* From here on the host may as well begin to write: everything is to be on disk at the end. */
+#define EARLY_BYTES (256 * 1024)
+
+bool channel_pwrite_pages(Channel *channel, void *data, size_t size, uint64_t offset, GError **error)
+{
+    bool direct = goes_direct(channel, data, size, offset);
+    struct iovec iov = {data, size};
+
+    if (!file_writev(channel, direct ? channel->direct_fd : channel->out_fd, &iov, 1, offset, error)) {
+        return false;
+    }
+    if (!direct && size >= EARLY_BYTES) {
+        sync_file_range(channel->out_fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+    }
+    return true;
+}
+
+bool channel_pread_pages(Channel *channel, void *data, size_t size, uint64_t offset, GError **error)
+{
+    int fd = goes_direct(channel, data, size, offset) ? channel->direct_fd : channel->in_fd;
+
+    return file_read(channel, fd, data, size, offset, error);
+}
+
+int channel_readv_all(Channel *channel, struct iovec *iov, int count, GError **error)
+{
+    bool began = false;
+
+    while (count) {
+        ssize_t n;
+
+        if (!check_cancelled(channel, error)) {
+            return -1;
+        }
+        n = readv(channel->in_fd, iov, MIN(count, MAX_IOV));
+        if (n > 0) {
+            began = true;
+            iov_advance(&iov, &count, (size_t)n);
+        } else if (n == 0) {
+            if (began) {
+                fail(error, "'%s' ends in the middle of a packet", channel->uri);
+            }
+            return began ? -1 : 0;
+        } else if (errno == EAGAIN) {
+            if (!channel_poll(channel, channel->in_fd, POLLIN, error)) {
+                return -1;
+            }
+        } else if (errno != EINTR) {
+            fail_errno(error, errno, "reading from '%s'", channel->uri);
+            return -1;
+        }
+    }
+    return 1;
+}
+
+Channel *channel_connect_more(Channel *leader, GError **error)
+{
+    Channel *channel;
+
+    if (!leader->prepare) {
+        return fail_null(error, "'%s' is a single connection", leader->uri);
+    }
+    channel = channel_open(leader->uri, false, error);
+    if (!channel) {
+        return NULL;
+    }
+    channel->leader = leader;
+    if (!channel_prepare(channel, error)) {
+        channel_free(channel);
+        return NULL;
+    }
+    return channel;
 }
 
 uint64_t channel_file_size(Channel *channel)
@@ -295,6 +419,9 @@ void channel_free(Channel *channel)
     }
     if (channel->out_fd >= 0 && channel->out_fd != channel->in_fd) {
         close(channel->out_fd);
+    }
+    if (channel->direct_fd >= 0) {
+        close(channel->direct_fd);
     }
     if (channel->child) {
         kill(channel->child, SIGTERM);

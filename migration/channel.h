@@ -29,6 +29,9 @@ struct Channel {
     int cancel_fd;
     bool bidirectional; /* a socket: there is a way back */
     bool seekable;      /* a regular file: has positions, can be synced */
+    int direct_fd;      /* the same file without the page cache (O_DIRECT); -1: none */
+    bool kept;          /* the file stays open and locked until the process ends */
+    const Channel *leader; /* its cancel ends our waits, too; it outlives us */
     JsonNode *address;  /* listening sockets: SocketAddress for query-migrate */
     GPid child;         /* exec: 0 when there is none or it was waited for */
     /* connect or accept: replaces the fds; NULL: nothing to do */
@@ -62,6 +65,22 @@ ssize_t channel_read(Channel *channel, void *data, size_t size, GError **error);
 /* Seekable channels, positions of the file; the sequential position stays. */
 bool channel_pwritev(Channel *channel, struct iovec *iov, int count, uint64_t offset, GError **error);
 bool channel_pread(Channel *channel, void *data, size_t size, uint64_t offset, GError **error);
+/* The same for guest pages: past the page cache when channel_open_direct() was called and alignment allows.  Any thread. */
+bool channel_pwrite_pages(Channel *channel, void *data, size_t size, uint64_t offset, GError **error);
+bool channel_pread_pages(Channel *channel, void *data, size_t size, uint64_t offset, GError **error);
+/* Seekable channels: opens the file a second time with O_DIRECT. */
+bool channel_open_direct(Channel *channel, GError **error);
+/* All of it; 1: done, 0: the end came before the first byte, -1: error. */
+int channel_readv_all(Channel *channel, struct iovec *iov, int count, GError **error);
+
+/* --- several connections to one peer; the first is the leader --- */
+/* The source's: one more connection to where @leader leads. */
+Channel *channel_connect_more(Channel *leader, GError **error);
+/*
+ * The destination's, instead of channel_prepare(): waits for the leader's connection, which begins with @magic, and
+ * for @n others, in any order.
+ */
+bool channel_prepare_group(Channel *leader, uint32_t magic, Channel **others, unsigned n, GError **error);
 /* Size of the file; 0 when it cannot be told. */
 uint64_t channel_file_size(Channel *channel);
 /*
@@ -77,6 +96,8 @@ void channel_free(Channel *channel); /* NULL is fine */
 Channel *channel_new(int in_fd, int out_fd);
 /* Looks at what kind of thing the fd is: sets .bidirectional, .seekable, .position. */
 void channel_classify(Channel *channel);
+/* A connection of its own, which @leader's cancel ends as well. */
+Channel *channel_new_follower(const Channel *leader, int fd);
 /* False with @error when cancelled, else the fd is ready for @events. */
 bool channel_poll(Channel *channel, int fd, short events, GError **error);
 

@@ -32,7 +32,7 @@ EVENT(migration_pass, .name = "MIGRATION_PASS", .fields = pass_fields, .help = "
 /* Read without a lock: the option changes between migrations only. */
 static bool events_wanted(void)
 {
-    return migration_options()->capabilities[CAPABILITY_EVENTS];
+    return atomic_read(&migration_options()->capabilities[CAPABILITY_EVENTS]);
 }
 
 void migration_emit_status(MigrationStatus status)
@@ -81,6 +81,22 @@ static const Field ram_reply_fields[] = {
 };
 #undef R
 
+typedef struct XbzrleReply {
+    int64_t cache_size, bytes, pages, misses, overflows;
+    double miss_rate, encoding_rate;
+} XbzrleReply;
+
+static const Field xbzrle_reply_fields[] = {
+    F_I64(XbzrleReply, cache_size, "cache-size", .unit = "bytes"),
+    F_I64(XbzrleReply, bytes, "bytes"),
+    F_I64(XbzrleReply, pages, "pages"),
+    F_I64(XbzrleReply, misses, "cache-miss"),
+    F_NUMBER(XbzrleReply, miss_rate, "cache-miss-rate"),
+    F_NUMBER(XbzrleReply, encoding_rate, "encoding-rate"),
+    F_I64(XbzrleReply, overflows, "overflow"),
+    FIELD_END,
+};
+
 typedef struct DowntimeReply {
     double stop, sync, ram, devices, confirm;
 } DowntimeReply;
@@ -95,19 +111,22 @@ static const Field downtime_reply_fields[] = {
 };
 
 typedef struct QueryReply {
-    bool has_status, has_ram, has_total, has_downtime, has_expected, has_setup, has_throttle, has_breakdown;
+    bool has_status, has_ram, has_total, has_downtime, has_expected, has_setup, has_throttle, has_breakdown, has_xbzrle;
     int status;
     RamReply ram;
     int64_t total_time, downtime, expected_downtime, setup_time, throttle;
     char *error_desc;
     JsonNode *socket_address;
     DowntimeReply breakdown;
+    XbzrleReply xbzrle;
 } QueryReply;
 
 #define Q QueryReply
 static const Field query_reply_fields[] = {
     F_ENUM(Q, status, "status", migration_status_names, "MigrationStatus", .optional = true, F_HAS(Q, has_status)),
     F_OBJECT(Q, ram, "ram", ram_reply_fields, "MigrationStats", .optional = true, F_HAS(Q, has_ram)),
+    F_OBJECT(Q, xbzrle, "xbzrle-cache", xbzrle_reply_fields, "XBZRLECacheStats", .optional = true,
+             F_HAS(Q, has_xbzrle)),
     F_I64(Q, total_time, "total-time", .optional = true, F_HAS(Q, has_total), .unit = "ms"),
     F_I64(Q, expected_downtime, "expected-downtime", .optional = true, F_HAS(Q, has_expected), .unit = "ms"),
     F_I64(Q, downtime, "downtime", .optional = true, F_HAS(Q, has_downtime), .unit = "ms"),
@@ -138,7 +157,24 @@ static void fill_ram(RamReply *to, const MigrationInfo *info)
         .pages_per_second = (int64_t)info->pages_per_second,
         .precopy_bytes = (int64_t)from->precopy_bytes,
         .downtime_bytes = (int64_t)from->downtime_bytes,
+        .multifd_bytes = (int64_t)from->multifd_bytes,
         .mbps = info->mbps,
+    };
+}
+
+static void fill_xbzrle(XbzrleReply *to, const MigrationInfo *info)
+{
+    const XbzrleStats *from = &info->ram.xbzrle;
+    uint64_t asked = from->pages + from->misses + from->overflows;
+
+    *to = (XbzrleReply){
+        .cache_size = (int64_t)info->xbzrle_cache_size,
+        .bytes = (int64_t)from->bytes,
+        .pages = (int64_t)from->pages,
+        .misses = (int64_t)from->misses,
+        .overflows = (int64_t)from->overflows,
+        .miss_rate = asked ? (double)from->misses / (double)asked : 0,
+        .encoding_rate = from->bytes ? (double)(from->pages * TARGET_PAGE_SIZE) / (double)from->bytes : 0,
     };
 }
 
@@ -159,6 +195,8 @@ static void fill_outgoing(QueryReply *r, MigrationInfo *info)
     r->setup_time = info->setup_ns / 1000000;
     r->has_ram = info->status != MIGRATION_SETUP;
     fill_ram(&r->ram, info);
+    r->has_xbzrle = r->has_ram && info->xbzrle_cache_size;
+    fill_xbzrle(&r->xbzrle, info);
     r->has_throttle = info->has_throttle;
     r->throttle = info->throttle_percent;
     r->has_downtime = r->has_breakdown = completed;

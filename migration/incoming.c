@@ -18,6 +18,7 @@
 #include "api/option.h"
 #include "migration-internal.h"
 #include "migration/migration.h"
+#include "multifd.h"
 #include "system/accel.h"
 #include "system/cpu.h"
 #include "system/machine.h"
@@ -41,6 +42,9 @@ typedef struct Incoming {
     StreamConfig local;
     SectionLoader loader;
     RamLoad ram;
+    Channel *others[256]; /* multifd's, until their threads take them over */
+    MultifdRecv *multifd;
+    unsigned multifd_channels; /* 0: pages come through the main stream, or from a file */
     bool return_path;
 } Incoming;
 
@@ -78,7 +82,15 @@ static void return_path_opened(SectionLoader *loader)
 {
     Incoming *in = loader->opaque;
 
+    GError *error = NULL;
+
     in->return_path = loader->reader->channel->bidirectional;
+    /* No device here has to prepare itself: agreed at once.  Native sources take or leave it. */
+    if (in->return_path &&
+        (in->options.capabilities[CAPABILITY_SWITCHOVER_ACK] || loader->config.profile == STATE_PROFILE_NATIVE) &&
+        !send_message(loader->reader->channel, RETURN_PATH_SWITCHOVER_ACK, NULL, 0, &error)) {
+        reader_take_error(loader->reader, error);
+    }
 }
 
 static void send_failure(Incoming *in, Channel *channel, const char *message)
@@ -111,12 +123,35 @@ static void retake_bql(void)
     }
 }
 
+/* Waits for the source: its one connection, or all of multifd's. */
+static bool wait_for_source(Incoming *in, Channel *channel, GError **error)
+{
+    in->multifd = NULL;
+    in->multifd_channels = 0;
+    if (!in->options.capabilities[CAPABILITY_MULTIFD] || channel->seekable) {
+        return channel_prepare(channel, error);
+    }
+    if (!channel_prepare_group(channel, STREAM_MAGIC, in->others, in->options.parameters.multifd_channels, error)) {
+        return false;
+    }
+    in->multifd_channels = in->options.parameters.multifd_channels;
+    return true;
+}
+
 static bool load_all(Incoming *in, StreamReader *reader)
 {
+    static const uint8_t no_uuid[16];
     SectionLoader *loader = &in->loader;
     const Machine *machine = machine_current();
     bool ok;
 
+    ram_load_init(&in->ram, false, machine ? machine->machine_type->default_ram_id : NULL);
+    if (in->multifd_channels) { /* from here on their errors are heard, even if the main stream says nothing */
+        in->multifd = multifd_recv_new(reader->channel, in->others, in->multifd_channels,
+                                       in->options.parameters.multifd_compression,
+                                       machine && machine->config.has_uuid ? machine->config.uuid : no_uuid, &in->ram);
+        in->ram.multifd = in->multifd;
+    }
     section_loader_init(loader, reader, &in->local);
     loader->iterative = &ram_section;
     loader->iterative_opaque = &in->ram;
@@ -126,7 +161,14 @@ static bool load_all(Incoming *in, StreamReader *reader)
     loader->opaque = in;
     ok = sections_load_header(loader);
     loader->missing_is_error = loader->config.profile == STATE_PROFILE_NATIVE;
-    ram_load_init(&in->ram, loader->config.mapped_ram, machine ? machine->machine_type->default_ram_id : NULL);
+    in->ram.fixed_ram = loader->config.mapped_ram;
+    in->ram.fixed = (FixedRamLoad){
+        .records = loader->config.records,
+        .map = in->options.parameters.mapped_restore,
+        .direct = in->options.parameters.direct_io,
+        .readers = in->options.capabilities[CAPABILITY_MULTIFD] ? in->options.parameters.multifd_channels
+                                                                : g_get_num_processors(),
+    };
     return ok && sections_load(loader);
 }
 
@@ -196,7 +238,13 @@ static void start_machine(void)
 static bool run_load(Incoming *in, StreamReader *reader, GError **error)
 {
     bool ok = load_all(in, reader);
+    GError *multifd_error = NULL;
 
+    if (!multifd_recv_free(in->multifd, &multifd_error)) {
+        g_clear_error(&reader->error); /* which is but the consequence */
+        ok = reader_take_error(reader, multifd_error);
+    }
+    in->multifd = NULL;
     bql_lock();
     ram_load_clear(&in->ram);
     flush_cpus();
@@ -225,17 +273,18 @@ static Channel *release_channel(Incoming *in)
 
 static void report_failure(Incoming *in, GError *error)
 {
-    bool cancelled;
+    bool cancelled, is_fatal;
 
     lock_acquire(&incoming_lock);
     cancelled = in->cancelled;
+    is_fatal = in->exit_on_error && !cancelled;
     in->status = cancelled ? MIGRATION_CANCELLED : MIGRATION_FAILED;
     in->error = g_strdup(error->message);
     lock_release(&incoming_lock);
     error_report("incoming migration: %s", error->message);
     g_error_free(error);
     migration_emit_status(cancelled ? MIGRATION_CANCELLED : MIGRATION_FAILED);
-    if (in->exit_on_error && !cancelled) {
+    if (is_fatal) {
         system_shutdown_request_with_code(SHUTDOWN_HOST_QMP_QUIT, 1);
     }
 }
@@ -246,7 +295,7 @@ static gpointer incoming_thread(gpointer opaque)
     Channel *channel = in->channel; /* stays until this thread releases it */
     StreamReader *reader = NULL;
     GError *error = NULL;
-    bool ok = channel_prepare(channel, &error);
+    bool ok = wait_for_source(in, channel, &error);
 
     if (ok) {
         set_status(in, MIGRATION_ACTIVE);

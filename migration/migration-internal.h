@@ -41,6 +41,7 @@ typedef struct MigrationInfo {
     RamStats ram;
     DowntimeParts parts;
     bool has_throttle;
+    uint64_t xbzrle_cache_size; /* 0: off */
 } MigrationInfo;
 
 /* --- migration.c: the source.  Big lock unless said otherwise --- */

@@ -18,6 +18,7 @@
 
 #include "api/command.h"
 #include "migration/migration.h"
+#include "multifd.h"
 #include "source.h"
 #include "system/cpu.h"
 #include "util/error.h"
@@ -153,6 +154,12 @@ static void release_channel(Migration *m)
 {
     Channel *channel;
 
+    reader_free(m->answers);
+    m->answers = NULL;
+    xbzrle_cache_free(m->xbzrle);
+    m->xbzrle = m->ram.xbzrle = NULL;
+    multifd_send_free(m->multifd);
+    m->multifd = m->ram.multifd = NULL;
     writer_free(m->writer);
     m->writer = NULL;
     lock_acquire(&m->lock); /* cancel may be at it */
@@ -226,7 +233,7 @@ static void reset(Migration *m, Channel *channel)
     migration_options_copy(&m->options, migration_options());
     stream_config_local(&m->config, &m->options);
     m->channel = channel;
-    m->committed = m->may_continue = m->stopped = false;
+    m->committed = m->may_continue = m->stopped = m->acknowledged = false;
     g_clear_pointer(&m->error_text, g_free);
     memset(&m->ram, 0, sizeof(m->ram));
     memset(&m->stats, 0, sizeof(m->stats));
@@ -271,6 +278,12 @@ bool migration_start(const char *uri, GError **error)
     if (migration_options()->capabilities[CAPABILITY_MAPPED_RAM] && !channel->seekable) {
         channel_free(channel);
         return fail(error, "capability fixed-ram (mapped-ram) needs a file, '%s' is none", uri);
+    }
+    if (migration_options()->capabilities[CAPABILITY_MULTIFD] && !channel->prepare &&
+        !migration_options()->capabilities[CAPABILITY_MAPPED_RAM]) {
+        channel_free(channel);
+        return fail(error, "capability multifd needs unix: or tcp:, or a file with capability fixed-ram; '%s' is "
+                    "neither", uri);
     }
     join_finished(m);
     reset(m, channel);
@@ -350,8 +363,12 @@ void migration_get_info(MigrationInfo *info)
     info->mbps = m->bandwidth * 8 / 1e6;
     info->pages_per_second = m->bandwidth / TARGET_PAGE_SIZE;
     copy_stats(&info->ram, &m->stats);
-    info->parts = m->parts;
+    if (is_final(m->status)) { /* until then they are the thread's */
+        info->parts = m->parts;
+    }
     info->throttle_percent = cpu_throttle_get_percentage();
+    info->xbzrle_cache_size =
+        m->options.capabilities[CAPABILITY_XBZRLE] ? m->options.parameters.xbzrle_cache_size : 0;
     info->has_throttle = m->options.capabilities[CAPABILITY_AUTO_CONVERGE] && info->throttle_percent > 0;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The tables of capabilities and parameters, and the commands that show and change them.  Big lock. */
+#include "config-host.h"
+
 #include "options.h"
 
 #include <string.h>
@@ -8,6 +10,7 @@
 #include "migration/migration.h"
 #include "migration-internal.h"
 #include "system/state.h"
+#include "util/bits.h"
 #include "util/error.h"
 
 /* --- capabilities --- */
@@ -20,7 +23,7 @@ static const struct CapabilityRow {
     uint32_t excludes, requires; /* sets of capabilities */
     const char *help;
 } capability_rows[CAPABILITY_NUM] = {
-    [CAPABILITY_XBZRLE] = {"xbzrle", .excludes = NEEDS(MULTIFD) | NEEDS(MAPPED_RAM), .help = "resend pages as deltas"},
+    [CAPABILITY_XBZRLE] = {"xbzrle", true, .excludes = NEEDS(MULTIFD) | NEEDS(MAPPED_RAM), .help = "resend pages as deltas"},
     [CAPABILITY_AUTO_CONVERGE] = {"auto-converge", true, .excludes = NEEDS(DIRTY_LIMIT),
                                   .help = "slow vCPUs down while they dirty memory faster than it can be sent"},
     [CAPABILITY_EVENTS] = {"events", true, .help = "emit MIGRATION and MIGRATION_PASS"},
@@ -29,7 +32,7 @@ static const struct CapabilityRow {
     [CAPABILITY_RETURN_PATH] = {"return-path", true, .help = "wait for the destination's answer"},
     [CAPABILITY_PAUSE_BEFORE_SWITCHOVER] = {"pause-before-switchover", true,
                                             .help = "stop in pre-switchover until migrate-continue"},
-    [CAPABILITY_MULTIFD] = {"multifd", .help = "send pages over several connections"},
+    [CAPABILITY_MULTIFD] = {"multifd", true, .help = "send pages over several connections"},
     [CAPABILITY_DIRTY_BITMAPS] = {"dirty-bitmaps", .help = "migrate dirty bitmaps of block devices"},
     [CAPABILITY_LATE_BLOCK_ACTIVATE] = {"late-block-activate", .help = "activate block devices at cont"},
     [CAPABILITY_X_IGNORE_SHARED] = {"x-ignore-shared", .help = "leave shared memory where it is"},
@@ -37,7 +40,8 @@ static const struct CapabilityRow {
     [CAPABILITY_BACKGROUND_SNAPSHOT] = {"background-snapshot", .help = "save a moment while the machine runs on"},
     [CAPABILITY_ZERO_COPY_SEND] = {"zero-copy-send", .help = "send without copying"},
     [CAPABILITY_POSTCOPY_PREEMPT] = {"postcopy-preempt", .help = "a channel of its own for urgent pages"},
-    [CAPABILITY_SWITCHOVER_ACK] = {"switchover-ack", .help = "the destination agrees before the switchover"},
+    [CAPABILITY_SWITCHOVER_ACK] = {"switchover-ack", true, .requires = NEEDS(RETURN_PATH),
+                                   .help = "the destination agrees before the switchover"},
     [CAPABILITY_DIRTY_LIMIT] = {"dirty-limit", .excludes = NEEDS(AUTO_CONVERGE), .help = "limit each vCPU's dirty rate"},
     [CAPABILITY_MAPPED_RAM] = {"mapped-ram", true, .help = "each page has one place in the file"},
     [CAPABILITY_FIXED_RAM] = {"fixed-ram", true, .help = "each page has one place in the file (same as mapped-ram)"},
@@ -109,7 +113,9 @@ static bool set_capabilities(GPtrArray *list, GError **error)
     if (!check_capabilities(caps, error)) {
         return false;
     }
-    memcpy(options->capabilities, caps, sizeof(caps));
+    for (int i = 0; i < CAPABILITY_NUM; i++) {
+        atomic_set(&options->capabilities[i], caps[i]); /* some are read without the big lock */
+    }
     return true;
 }
 
@@ -190,6 +196,13 @@ static const char *const mode_names[] = {"normal", NULL};
 static const char *const profile_names[] = {
     [STATE_PROFILE_NATIVE] = "native", [STATE_PROFILE_QEMU] = "qemu-10.0", NULL};
 
+static const char *const compression_names[] = {
+    [MULTIFD_COMPRESSION_NONE] = "none", [MULTIFD_COMPRESSION_ZLIB] = "zlib", [MULTIFD_COMPRESSION_ZSTD] = "zstd",
+    NULL};
+static const char *const zero_detection_names[] = {
+    [ZERO_PAGE_DETECTION_NONE] = "none", [ZERO_PAGE_DETECTION_LEGACY] = "legacy",
+    [ZERO_PAGE_DETECTION_MULTIFD] = "multifd", NULL};
+
 #define P MigrationParameters
 const Field migration_parameter_fields[] = {
     F_U8(P, throttle_trigger_threshold, "throttle-trigger-threshold", .optional = true, .default_value = "50", .min = 1,
@@ -214,6 +227,22 @@ const Field migration_parameter_fields[] = {
     F_ENUM(P, mode, "mode", mode_names, "MigMode", .optional = true, .default_value = "normal"),
     F_ENUM(P, profile, "x-profile", profile_names, "MigrationProfile", .optional = true, .default_value = "native",
            .help = "native, or exactly what QEMU 10.0 can load"),
+    F_U8(P, multifd_channels, "multifd-channels", .optional = true, .default_value = "2", .min = 1, .max = 255,
+         .help = "connections (or threads, to and from a file) of capability multifd; the same on both sides"),
+    F_ENUM(P, multifd_compression, "multifd-compression", compression_names, "MultiFDCompression", .optional = true,
+           .default_value = "none", .help = "how multifd connections compress pages; the same on both sides"),
+    F_U8(P, multifd_zlib_level, "multifd-zlib-level", .optional = true, .default_value = "1", .min = 0, .max = 9,
+         .help = "0: not at all, 1: fastest, 9: smallest"),
+    F_U8(P, multifd_zstd_level, "multifd-zstd-level", .optional = true, .default_value = "1", .min = 0, .max = 20,
+         .help = "0: zstd's default, 1: fastest, 20: smallest"),
+    F_ENUM(P, zero_page_detection, "zero-page-detection", zero_detection_names, "ZeroPageDetection", .optional = true,
+           .default_value = "multifd", .help = "who looks for zero pages: nobody, one thread, or those of multifd"),
+    F_BOOL(P, direct_io, "direct-io", .optional = true, .default_value = "off",
+           .help = "pages go to and come from a fixed-ram file past the host's page cache (O_DIRECT)"),
+    F_BOOL(P, mapped_restore, "mapped-restore", .optional = true, .default_value = "on",
+           .help = "restore from a fixed-ram file by mapping it: the machine runs at once, the file must not change"),
+    F_SIZE(P, xbzrle_cache_size, "xbzrle-cache-size", .optional = true, .default_value = "67108864",
+           .help = "memory for the pages that capability xbzrle compares with"),
     FIELD_END,
 };
 #undef P
@@ -222,6 +251,19 @@ static bool check_parameters(const MigrationParameters *p, GError **error)
 {
     if ((p->tls_creds && *p->tls_creds) || (p->tls_hostname && *p->tls_hostname) || (p->tls_authz && *p->tls_authz)) {
         return fail(error, "TLS is not supported yet by this build");
+    }
+#ifndef CONFIG_ZLIB
+    if (p->multifd_compression == MULTIFD_COMPRESSION_ZLIB) {
+        return fail(error, "this build has no zlib");
+    }
+#endif
+#ifndef CONFIG_ZSTD
+    if (p->multifd_compression == MULTIFD_COMPRESSION_ZSTD) {
+        return fail(error, "this build has no zstd");
+    }
+#endif
+    if (p->xbzrle_cache_size < TARGET_PAGE_SIZE || !is_power_of_2(p->xbzrle_cache_size)) {
+        return fail(error, "parameter 'xbzrle-cache-size' is a power of two, at least %" PRIu64, TARGET_PAGE_SIZE);
     }
     return p->cpu_throttle_initial <= p->max_cpu_throttle ||
            fail(error, "parameter 'cpu-throttle-initial' is larger than 'max-cpu-throttle'");

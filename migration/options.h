@@ -36,6 +36,19 @@ typedef enum MigrationCapability {
 } MigrationCapability;
 extern const char *const migration_capability_names[CAPABILITY_NUM + 1];
 
+typedef enum MultifdCompression {
+    MULTIFD_COMPRESSION_NONE,
+    MULTIFD_COMPRESSION_ZLIB,
+    MULTIFD_COMPRESSION_ZSTD,
+} MultifdCompression;
+
+/* Who looks whether a page is all zeroes. */
+typedef enum ZeroPageDetection {
+    ZERO_PAGE_DETECTION_NONE,
+    ZERO_PAGE_DETECTION_LEGACY,  /* the migration thread */
+    ZERO_PAGE_DETECTION_MULTIFD, /* the threads of multifd; without multifd the same as legacy */
+} ZeroPageDetection;
+
 typedef struct MigrationParameters {
     uint8_t throttle_trigger_threshold; /* percent */
     uint8_t cpu_throttle_initial, cpu_throttle_increment, max_cpu_throttle;
@@ -46,6 +59,13 @@ typedef struct MigrationParameters {
     uint64_t downtime_limit;             /* ms */
     int mode;
     int profile; /* StateProfile */
+    uint8_t multifd_channels;
+    int multifd_compression; /* MultifdCompression */
+    uint8_t multifd_zlib_level, multifd_zstd_level;
+    int zero_page_detection; /* ZeroPageDetection */
+    bool direct_io;
+    bool mapped_restore;
+    uint64_t xbzrle_cache_size; /* bytes */
 } MigrationParameters;
 extern const Field migration_parameter_fields[];
 

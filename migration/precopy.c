@@ -12,8 +12,11 @@
  */
 #include <string.h>
 
+#include "multifd.h"
 #include "source.h"
+#include "system/machine.h"
 #include "system/cpu.h"
+#include "util/atomic.h"
 #include "util/bswap.h"
 #include "util/error.h"
 #include "util/trace.h"
@@ -29,6 +32,12 @@ TRACE_EVENT(migration_bandwidth, "%.1f MB/s over %.3f s");
 
 typedef enum SwitchResult { SWITCH_DONE, SWITCH_AGAIN, SWITCH_FAILED } SwitchResult;
 
+/* multifd's threads count, too. */
+static uint64_t transferred(Migration *m)
+{
+    return atomic_read(&m->stats.transferred);
+}
+
 /* --- set-up --- */
 
 static bool check_channel(Migration *m, GError **error)
@@ -41,6 +50,7 @@ static bool check_channel(Migration *m, GError **error)
     }
     m->config.handover = m->config.profile == STATE_PROFILE_NATIVE && m->channel->bidirectional;
     m->config.unfinished = m->channel->seekable;
+    m->config.records = m->config.profile == STATE_PROFILE_NATIVE && m->config.mapped_ram;
     m->return_path = m->config.handover || m->options.capabilities[CAPABILITY_RETURN_PATH];
     return true;
 }
@@ -54,6 +64,37 @@ static void open_return_path(Migration *m)
 }
 
 static bool new_pass(Migration *m, GError **error);
+
+/* How pages travel: the ways to a file, and multifd's channels. */
+static bool set_up_pages(Migration *m, GError **error)
+{
+    static const uint8_t no_uuid[16];
+    const Machine *machine = machine_current();
+    const MigrationParameters *p = &m->options.parameters;
+    FixedRamWriter *fixed = m->config.mapped_ram ? &m->ram.fixed : NULL;
+
+    m->ram.zero_detection = p->zero_page_detection;
+    m->ram.fixed = (FixedRamWriter){
+        .channel = m->channel,
+        .records = m->config.records,
+        .find_zeroes = p->zero_page_detection != ZERO_PAGE_DETECTION_NONE,
+    };
+    if (fixed && p->direct_io && !channel_open_direct(m->channel, error)) {
+        return false;
+    }
+    if (m->options.capabilities[CAPABILITY_XBZRLE]) {
+        m->xbzrle = m->ram.xbzrle = xbzrle_cache_new(p->xbzrle_cache_size);
+        return m->xbzrle || fail(error, "no memory for the cache of capability xbzrle");
+    }
+    if (m->options.capabilities[CAPABILITY_MULTIFD]) {
+        m->multifd = multifd_send_new(m->channel, fixed, &m->options,
+                                      machine && machine->config.has_uuid ? machine->config.uuid : no_uuid,
+                                      &m->stats, &m->ram.switchover, error);
+        m->ram.multifd = m->multifd;
+        return m->multifd != NULL;
+    }
+    return true;
+}
 
 static bool set_up(Migration *m, GError **error)
 {
@@ -71,7 +112,7 @@ static bool set_up(Migration *m, GError **error)
     bql_lock();
     ok = ram_setup(&m->ram, m->writer, m->config.mapped_ram, &m->stats, error);
     bql_unlock();
-    if (!ok || !ram_save_setup(&m->ram, error) || !new_pass(m, error)) {
+    if (!ok || !set_up_pages(m, error) || !ram_save_setup(&m->ram, error) || !new_pass(m, error)) {
         return false;
     }
     atomic_set(&m->setup_ns, migration_now_ns() - m->start_ns);
@@ -111,7 +152,7 @@ static void check_convergence(Migration *m)
     if (now - m->throttle_checked_ns < THROTTLE_CHECK_NS) {
         return;
     }
-    sent = m->stats.transferred - m->throttle_sent;
+    sent = transferred(m) - m->throttle_sent;
     if (m->throttle_checked_ns &&
         (double)m->throttle_dirtied > (double)sent * m->options.parameters.throttle_trigger_threshold / 100) {
         if (++m->throttle_high >= 2) {
@@ -122,7 +163,7 @@ static void check_convergence(Migration *m)
         m->throttle_high = 0;
     }
     m->throttle_checked_ns = now;
-    m->throttle_sent = m->stats.transferred;
+    m->throttle_sent = transferred(m);
     m->throttle_dirtied = 0;
 }
 
@@ -139,7 +180,7 @@ static double bandwidth_now(Migration *m)
         return (double)given;
     }
     if (bandwidth == 0 && m->setup_ns && elapsed >= BANDWIDTH_FIRST_NS) {
-        bandwidth = (double)m->stats.transferred / (double)elapsed * 1e9; /* too low rather than too high */
+        bandwidth = (double)transferred(m) / (double)elapsed * 1e9; /* too low rather than too high */
     }
     return limit ? MIN(bandwidth, (double)limit) : bandwidth;
 }
@@ -237,19 +278,19 @@ static bool may_send(Migration *m)
 static void send_slice(Migration *m)
 {
     int64_t start = migration_now_ns();
-    uint64_t before = m->stats.transferred, seen = before, zero_pages = m->stats.duplicate;
+    uint64_t before = transferred(m), seen = before, zero_pages = atomic_read(&m->stats.duplicate);
 
     wait_for_turn(m);
     if (may_send(m)) {
         ram_part_begin(&m->ram, SECTION_PART);
         while (!m->writer->error && may_send(m) && migration_now_ns() - start < SLICE_NS && ram_save_block(&m->ram)) {
-            pace(m, m->stats.transferred - seen);
-            seen = m->stats.transferred;
+            pace(m, transferred(m) - seen);
+            seen = transferred(m);
         }
         ram_part_end(&m->ram);
         writer_flush(m->writer);
     }
-    measure_bandwidth(m, start, m->stats.transferred - before, m->stats.duplicate - zero_pages);
+    measure_bandwidth(m, start, transferred(m) - before, atomic_read(&m->stats.duplicate) - zero_pages);
 }
 
 static bool mid_pass_sync_due(Migration *m)
@@ -257,6 +298,69 @@ static bool mid_pass_sync_due(Migration *m)
     return m->options.capabilities[CAPABILITY_AUTO_CONVERGE] &&
            migration_now_ns() - m->ram.last_sync_ns > MID_PASS_SYNC_NS;
 }
+
+/* --- the way back --- */
+
+/*
+ * Reads what the destination answers, until its SHUT or, when @until_ack, until it agrees to the switchover.  A SHUT that
+ * says why the load failed becomes the error.
+ */
+static bool read_answers(Migration *m, bool until_ack, GError **error)
+{
+    g_autofree char *reason = NULL;
+    StreamReader *reader;
+
+    m->answers = m->answers ? m->answers : reader_new(m->channel);
+    reader = m->answers;
+    while (!(until_ack && m->acknowledged)) {
+        uint16_t type = reader_be16(reader), size = reader_be16(reader);
+        char data[RETURN_PATH_MAX + 1] = "";
+
+        if (!reader->error && size > RETURN_PATH_MAX) {
+            reader_fail(reader, "message of %u bytes", size);
+        }
+        reader_bytes(reader, data, size);
+        if (reader->error) {
+            break;
+        }
+        if (type == RETURN_PATH_REASON) {
+            g_free(reason);
+            reason = g_strndup(data, size);
+        } else if (type == RETURN_PATH_SHUT && size == 4) {
+            if (ldl_be_p(data) == 0 && !until_ack) {
+                return true;
+            }
+            return fail(error, "the destination failed: %s", reason ? reason : "it gave no reason");
+        } else if (type == RETURN_PATH_SWITCHOVER_ACK && size == 0) {
+            m->acknowledged = true;
+        } else if (type != RETURN_PATH_PONG || size != 4) {
+            reader_fail(reader, "message of type %u, which is not due here", type);
+            break;
+        }
+    }
+    if (reader_ok(reader, error)) {
+        return true;
+    }
+    error_context(error, "no answer from the destination");
+    return false;
+}
+
+static bool await_answer(Migration *m, GError **error)
+{
+    return read_answers(m, false, error);
+}
+
+/* switchover-ack: the machine runs on until the destination is ready for it. */
+static bool may_switch_over(Migration *m, GError **error)
+{
+    if (!m->options.capabilities[CAPABILITY_SWITCHOVER_ACK]) {
+        return true;
+    }
+    writer_flush(m->writer);
+    return writer_ok(m->writer, error) && read_answers(m, true, error);
+}
+
+/* --- until the switchover --- */
 
 /* Until the machine could be stopped. */
 static bool iterate(Migration *m, GError **error)
@@ -270,7 +374,7 @@ static bool iterate(Migration *m, GError **error)
                 return false;
             }
             if (fits_downtime(m)) {
-                return true;
+                return may_switch_over(m, error);
             }
         } else if (mid_pass_sync_due(m) && !new_pass(m, error)) {
             return false;
@@ -327,11 +431,12 @@ static void send_rest(Migration *m)
     migration_bitmap_sync(&m->ram);
     m->parts.sync = m->ram.last_sync_took_ns;
     migration_emit_pass(m->stats.sync_count);
-    m->ram.switchover = true;
+    atomic_set(&m->ram.switchover, true);
     stream_command(m->writer, STREAM_COMMAND_SWITCHOVER_START, NULL, 0);
     ram_part_begin(&m->ram, SECTION_END);
     send_all(m);
     writer_flush(m->writer);
+    ram_save_wait(&m->ram);
     m->parts.ram = migration_now_ns() - start - m->parts.sync;
 }
 
@@ -356,45 +461,6 @@ static bool save_final_state(Migration *m, StreamWriter *devices, GError **error
     }
     m->parts.devices = migration_now_ns() - start;
     return writer_ok(m->writer, error);
-}
-
-/* Waits for SHUT; an answer that says why it failed becomes the error. */
-static bool await_answer(Migration *m, GError **error)
-{
-    StreamReader *reader = reader_new(m->channel);
-    g_autofree char *reason = NULL;
-    bool ok = false;
-
-    for (;;) {
-        uint16_t type = reader_be16(reader), size = reader_be16(reader);
-        char data[RETURN_PATH_MAX + 1] = "";
-
-        if (!reader->error && size > RETURN_PATH_MAX) {
-            reader_fail(reader, "message of %u bytes", size);
-        }
-        reader_bytes(reader, data, size);
-        if (reader->error) {
-            break;
-        }
-        if (type == RETURN_PATH_REASON) {
-            g_free(reason);
-            reason = g_strndup(data, size);
-        } else if (type == RETURN_PATH_SHUT && size == 4) {
-            ok = ldl_be_p(data) == 0;
-            if (!ok) {
-                fail(error, "the destination failed: %s", reason ? reason : "it gave no reason");
-            }
-            reader_free(reader);
-            return ok;
-        } else if (type != RETURN_PATH_PONG || size != 4) {
-            reader_fail(reader, "message of type %u, which is not due here", type);
-            break;
-        }
-    }
-    reader_ok(reader, error);
-    error_context(error, "no answer from the destination");
-    reader_free(reader);
-    return false;
 }
 
 /* The machine is given up.  Under the big lock, so that no "cont" comes between the check and the new state. */

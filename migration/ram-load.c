@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "ram.h"
+#include "multifd.h"
 #include "system/runstate.h"
 #include "util/bitmap.h"
 #include "util/error.h"
@@ -24,6 +25,21 @@ void ram_load_init(RamLoad *load, bool fixed_ram, const char *main_ram)
     load->fixed_ram = fixed_ram;
     load->main_ram = main_ram;
     load->blocks = g_ptr_array_new();
+    lock_init(&load->lock, RANK_LEAF, "ram-load");
+}
+
+RAMBlock *ram_load_find(RamLoad *load, const char *name)
+{
+    LOCK_GUARD(&load->lock);
+
+    for (unsigned i = 0; i < load->blocks->len; i++) {
+        RAMBlock *block = g_ptr_array_index(load->blocks, i);
+
+        if (!strcmp(block->idstr, name)) {
+            return block;
+        }
+    }
+    return NULL;
 }
 
 void ram_load_clear(RamLoad *load)
@@ -40,6 +56,7 @@ void ram_load_clear(RamLoad *load)
         ram_block_unref(block);
     }
     g_clear_pointer(&load->blocks, g_ptr_array_unref);
+    lock_destroy(&load->lock);
 }
 
 void ram_load_zero(RAMBlock *block, uint64_t offset, uint64_t length)
@@ -99,6 +116,7 @@ static bool fit_block(StreamReader *reader, RamLoad *load, RAMBlock *block, uint
 static RAMBlock *claim_block(StreamReader *reader, RamLoad *load, const char *name, uint64_t used_length)
 {
     RAMBlock *block = ram_block_by_name(name);
+    GError *error = NULL;
 
     if (!block || !(block->flags & RAM_MIGRATABLE)) {
         g_autofree char *size = size_text(used_length);
@@ -118,7 +136,14 @@ static RAMBlock *claim_block(StreamReader *reader, RamLoad *load, const char *na
         reader_fail(reader, "RAM '%s' is being removed", name);
         return NULL;
     }
+    if (!fixed_ram_unmap(block, &error)) {
+        ram_block_unref(block);
+        reader_take_error(reader, error);
+        return NULL;
+    }
+    lock_acquire(&load->lock);
     g_ptr_array_add(load->blocks, block);
+    lock_release(&load->lock);
     return block;
 }
 
@@ -144,7 +169,7 @@ static bool load_list_entry(StreamReader *reader, RamLoad *load, uint64_t *left)
     if (!block) {
         return false;
     }
-    return !load->fixed_ram || fixed_ram_load_block(reader, block, used_length);
+    return !load->fixed_ram || fixed_ram_load_block(&load->fixed, reader, block, used_length);
 }
 
 /* What this machine has and the source has not would keep whatever it holds now. */
@@ -201,15 +226,8 @@ static bool record_block(StreamReader *reader, RamLoad *load, uint64_t flags)
     if (!reader_counted_string(reader, name)) {
         return false;
     }
-    for (unsigned i = 0; i < load->blocks->len; i++) {
-        RAMBlock *block = g_ptr_array_index(load->blocks, i);
-
-        if (!strcmp(block->idstr, name)) {
-            load->block = block;
-            return true;
-        }
-    }
-    return reader_fail(reader, "RAM '%s' is not in the list", name);
+    load->block = ram_load_find(load, name);
+    return load->block || reader_fail(reader, "RAM '%s' is not in the list", name);
 }
 
 static bool load_zero(StreamReader *reader, RamLoad *load, uint64_t offset)
@@ -232,6 +250,25 @@ static bool load_zero(StreamReader *reader, RamLoad *load, uint64_t offset)
     return true;
 }
 
+static bool load_delta(StreamReader *reader, RamLoad *load, uint64_t offset)
+{
+    uint8_t delta[TARGET_PAGE_SIZE], kind = reader_u8(reader);
+    uint16_t size = reader_be16(reader);
+    GError *error = NULL;
+
+    if (reader->error) {
+        return false;
+    }
+    if (kind != 1 || size > sizeof(delta)) {
+        return reader_fail(reader, "xbzrle data of kind %u, %u bytes", kind, size);
+    }
+    if (!reader_bytes(reader, delta, size)) {
+        return false;
+    }
+    return xbzrle_decode(delta, size, load->block->host + offset, TARGET_PAGE_SIZE, &error) ||
+           reader_take_error(reader, error);
+}
+
 static bool load_record(StreamReader *reader, RamLoad *load, uint64_t offset, uint64_t flags)
 {
     if (!load->listed) {
@@ -240,7 +277,7 @@ static bool load_record(StreamReader *reader, RamLoad *load, uint64_t offset, ui
     if (!record_block(reader, load, flags)) {
         return false;
     }
-    if (!ram_block_offset_valid(load->block, offset, 1)) {
+    if (!ram_block_offset_valid(load->block, offset, TARGET_PAGE_SIZE)) {
         return reader_fail(reader, "page at 0x%" PRIx64 " is past the end of RAM '%s'", offset, load->block->idstr);
     }
     load->pages_loaded++;
@@ -248,6 +285,9 @@ static bool load_record(StreamReader *reader, RamLoad *load, uint64_t offset, ui
         return load_zero(reader, load, offset);
     }
     flush_zeroes(load);
+    if (flags & RAM_SAVE_XBZRLE) {
+        return load_delta(reader, load, offset);
+    }
     return reader_bytes(reader, load->block->host + offset, TARGET_PAGE_SIZE);
 }
 
@@ -270,7 +310,17 @@ static bool load_ram_part(StreamReader *reader, void *opaque)
             break;
         case RAM_SAVE_ZERO:
         case RAM_SAVE_PAGE:
+        case RAM_SAVE_XBZRLE:
             ok = load_record(reader, load, offset, flags);
+            break;
+        case RAM_SAVE_MULTIFD_FLUSH:
+            flush_zeroes(load);
+            if (load->multifd) {
+                ok = multifd_recv_sync(load->multifd, reader);
+            } else { /* in a file all threads were done before */
+                ok = load->fixed_ram ||
+                     reader_fail(reader, "the source has capability multifd on, turn it on here as well");
+            }
             break;
         case RAM_SAVE_EOS:
             flush_zeroes(load);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The source's side of guest memory: bitmaps, syncs, and the search for the next page to send.  See ram.h. */
 #include "ram.h"
+#include "multifd.h"
 
 #include <string.h>
 
@@ -11,8 +12,9 @@
 #include "util/file.h"
 #include "util/trace.h"
 
-/* A run is sent between two looks at rate limit and cancel. */
-#define RUN_PAGES 64
+/* A run is sent between two looks at rate limit and cancel; in a file it is one write. */
+#define RUN_PAGES       64
+#define RUN_PAGES_FIXED 512
 
 TRACE_EVENT(migration_sync, "sync %" PRIu64 ": %" PRIu64 " pages gained, %" PRIu64 " to send, took %" PRId64 " us");
 COUNTER(migration_syncs, "times migration took the dirty bits of all RAM");
@@ -33,6 +35,7 @@ static bool add_block(RamState *rs, RAMBlock *block, GError **error)
     }
     bitmap_set(bmap, 0, pages);
     block->shadow_bmap = shadow;
+    block->page_sums = NULL;
     rcu_assign_pointer(block->bmap, bmap); /* pairs with readers' rcu_dereference() */
     g_ptr_array_add(rs->blocks, block);
     g_array_append_val(rs->lengths, block->used_length);
@@ -123,6 +126,7 @@ static void free_bitmaps(RAMBlock *block)
 {
     g_clear_pointer(&block->bmap, g_free);
     g_clear_pointer(&block->shadow_bmap, g_free);
+    g_clear_pointer(&block->page_sums, g_free);
 }
 
 void ram_cleanup(RamState *rs)
@@ -175,6 +179,10 @@ void migration_bitmap_sync(RamState *rs)
     }
     physical_memory_quiesce(); /* D2: no store that a cleared bit speaks of is still under way */
     rs->dirty_pages += gained;
+    rs->barrier_due = rs->multifd != NULL;
+    if (rs->xbzrle) {
+        xbzrle_cache_new_pass(rs->xbzrle);
+    }
     end = g_get_monotonic_time() * 1000;
     rs->last_sync_took_ns = end - start;
     update_dirty_rate(rs, gained, end);
@@ -205,19 +213,64 @@ static void save_list(RamState *rs, unsigned first)
         writer_counted_string(rs->writer, block->idstr);
         writer_be64(rs->writer, block->used_length);
         if (rs->fixed_ram) {
-            fixed_ram_save_setup(rs->writer, block);
+            fixed_ram_save_setup(&rs->fixed, rs->writer, block);
         }
     }
     rs->blocks_listed = rs->blocks->len;
 }
 
+/* Native fixed-ram files: what is to become the checksums. */
+static bool make_page_sums(RamState *rs, GError **error)
+{
+    for (unsigned i = 0; rs->fixed.records && i < rs->blocks->len; i++) {
+        RAMBlock *block = g_ptr_array_index(rs->blocks, i);
+
+        block->page_sums = g_try_new0(uint64_t, ram_block_pages(block));
+        if (!block->page_sums) {
+            return fail(error, "no memory for the checksums of RAM '%s'", block->idstr);
+        }
+    }
+    return true;
+}
+
+/* Takes the error over to where everybody looks. */
+static bool multifd_ok(RamState *rs, bool ok, GError *error)
+{
+    if (!ok && !rs->writer->error) {
+        rs->writer->error = error;
+    } else {
+        g_clear_error(&error);
+    }
+    return ok;
+}
+
+/* Inside a part: what is queued from here on arrives after what was queued before. */
+static void barrier(RamState *rs)
+{
+    GError *error = NULL;
+
+    if (!rs->barrier_due) {
+        return;
+    }
+    rs->barrier_due = false;
+    if (multifd_ok(rs, multifd_send_barrier(rs->multifd, &error), error) && multifd_send_has_packets(rs->multifd)) {
+        writer_be64(rs->writer, RAM_SAVE_MULTIFD_FLUSH);
+        writer_flush(rs->writer); /* until it arrives the channels stand still */
+    }
+}
+
 bool ram_save_setup(RamState *rs, GError **error)
 {
+    if (rs->fixed_ram && !make_page_sums(rs, error)) {
+        return false;
+    }
     if (rs->fixed_ram && !fixed_ram_check_space(rs->writer->channel, rs->blocks, error)) {
         return false;
     }
     section_begin(rs->writer, SECTION_START, ram_section.id, ram_section.name, 0, (uint32_t)ram_section.version);
     save_list(rs, 0);
+    rs->barrier_due = rs->multifd != NULL;
+    barrier(rs);
     writer_be64(rs->writer, RAM_SAVE_EOS);
     section_end(rs->writer, ram_section.id);
     writer_flush(rs->writer);
@@ -228,6 +281,7 @@ void ram_save_joined(RamState *rs)
 {
     if (rs->blocks_listed < rs->blocks->len) {
         save_list(rs, rs->blocks_listed);
+        rs->barrier_due = rs->multifd != NULL; /* the channels may speak of the new blocks only after it */
         rs->last_sent = NULL;
     }
 }
@@ -256,6 +310,39 @@ static void record_head(RamState *rs, RAMBlock *block, uint64_t page, uint64_t f
     }
 }
 
+/* In the first pass there is nothing to compare with, and all of memory would go through the cache. */
+static bool use_xbzrle(const RamState *rs)
+{
+    return rs->xbzrle && rs->stats->sync_count > 1;
+}
+
+/* What goes into the cache is what is sent, byte for byte, even when the page changes meanwhile. */
+static void save_delta(RamState *rs, RAMBlock *block, uint64_t page)
+{
+    const uint8_t *host = block->host + page * TARGET_PAGE_SIZE, *data;
+    size_t size;
+
+    switch (xbzrle_cache_update(rs->xbzrle, block->offset + page * TARGET_PAGE_SIZE, host, &rs->stats->xbzrle, &data,
+                                &size)) {
+    case XBZRLE_SAME:
+        break;
+    case XBZRLE_DELTA:
+        record_head(rs, block, page, RAM_SAVE_XBZRLE);
+        writer_u8(rs->writer, 1);
+        writer_be16(rs->writer, (uint16_t)size);
+        writer_bytes(rs->writer, data, size);
+        break;
+    case XBZRLE_PAGE:
+        record_head(rs, block, page, RAM_SAVE_PAGE);
+        writer_bytes(rs->writer, data, TARGET_PAGE_SIZE);
+        break;
+    case XBZRLE_MISS:
+        record_head(rs, block, page, RAM_SAVE_PAGE);
+        writer_guest_memory(rs->writer, host, TARGET_PAGE_SIZE);
+        break;
+    }
+}
+
 static void stream_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
 {
     uint64_t zero = 0;
@@ -263,10 +350,15 @@ static void stream_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64
     for (uint64_t i = page; i < page + n; i++) {
         const uint8_t *host = block->host + i * TARGET_PAGE_SIZE;
 
-        if (is_zero(host, TARGET_PAGE_SIZE)) {
+        if (rs->zero_detection != ZERO_PAGE_DETECTION_NONE && is_zero(host, TARGET_PAGE_SIZE)) {
             record_head(rs, block, i, RAM_SAVE_ZERO);
             writer_u8(rs->writer, 0);
             zero++;
+            if (rs->xbzrle) {
+                xbzrle_cache_forget(rs->xbzrle, block->offset + i * TARGET_PAGE_SIZE);
+            }
+        } else if (use_xbzrle(rs)) {
+            save_delta(rs, block, i);
         } else {
             record_head(rs, block, i, RAM_SAVE_PAGE);
             writer_guest_memory(rs->writer, host, TARGET_PAGE_SIZE);
@@ -279,6 +371,8 @@ static void stream_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64
 /* The next run of pages to send, from the cursor on and around. */
 static RAMBlock *find_dirty_run(RamState *rs, uint64_t *page, uint64_t *n)
 {
+    unsigned run_pages = rs->fixed_ram ? RUN_PAGES_FIXED : RUN_PAGES;
+
     if (!rs->dirty_pages) {
         return NULL;
     }
@@ -289,7 +383,7 @@ static RAMBlock *find_dirty_run(RamState *rs, uint64_t *page, uint64_t *n)
 
         if (start < pages) {
             *page = start;
-            *n = find_next_zero_bit(block->bmap, MIN(pages, start + RUN_PAGES), start) - start;
+            *n = find_next_zero_bit(block->bmap, MIN(pages, start + run_pages), start) - start;
             rs->cursor_page = start + *n;
             return block;
         }
@@ -299,9 +393,74 @@ static RAMBlock *find_dirty_run(RamState *rs, uint64_t *page, uint64_t *n)
     return NULL;
 }
 
+static void count_bytes(RamState *rs, uint64_t bytes)
+{
+    atomic_add_relaxed(&rs->stats->transferred, bytes);
+    atomic_add_relaxed(rs->switchover ? &rs->stats->downtime_bytes : &rs->stats->precopy_bytes, bytes);
+}
+
+static void fixed_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
+{
+    FixedRamCounts counts = {0};
+
+    if (!rs->writer->error) {
+        fixed_ram_save_run(&rs->fixed, block, page, n, &counts, &rs->writer->error);
+    }
+    atomic_add_relaxed(&rs->stats->normal, counts.normal);
+    atomic_add_relaxed(&rs->stats->duplicate, counts.zero);
+    count_bytes(rs, counts.normal * TARGET_PAGE_SIZE);
+}
+
+static void multifd_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
+{
+    GError *error = NULL;
+
+    multifd_ok(rs, multifd_send_run(rs->multifd, block, page, n, &error), error);
+}
+
+/* zero-page-detection=legacy: zero pages go into the main stream, the others to the channels. */
+static void multifd_split_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
+{
+    uint64_t end = page + n;
+
+    while (page < end) {
+        uint64_t stop = page;
+
+        while (stop < end && !is_zero(block->host + stop * TARGET_PAGE_SIZE, TARGET_PAGE_SIZE)) {
+            stop++;
+        }
+        if (stop > page) {
+            multifd_save_run(rs, block, page, stop - page);
+        } else {
+            record_head(rs, block, stop++, RAM_SAVE_ZERO);
+            writer_u8(rs->writer, 0);
+            atomic_add_relaxed(&rs->stats->duplicate, 1);
+        }
+        page = stop;
+    }
+}
+
+static void save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
+{
+    uint64_t before = rs->writer->position;
+
+    if (rs->fixed_ram && !rs->multifd) {
+        fixed_save_run(rs, block, page, n);
+        return;
+    }
+    if (!rs->multifd) {
+        stream_save_run(rs, block, page, n);
+    } else if (rs->fixed_ram || rs->zero_detection != ZERO_PAGE_DETECTION_LEGACY) {
+        multifd_save_run(rs, block, page, n);
+    } else {
+        multifd_split_run(rs, block, page, n);
+    }
+    count_bytes(rs, rs->writer->position - before);
+}
+
 bool ram_save_block(RamState *rs)
 {
-    uint64_t page, n, before = rs->writer->position;
+    uint64_t page, n;
     RAMBlock *block = find_dirty_run(rs, &page, &n);
 
     if (!block) {
@@ -309,21 +468,27 @@ bool ram_save_block(RamState *rs)
     }
     bitmap_clear(block->bmap, page, n); /* before the pages are read: a later store sets its bit for the next sync */
     rs->dirty_pages -= n;
-    if (rs->fixed_ram) {
-        fixed_ram_save_run(rs, block, page, n);
-    } else {
-        stream_save_run(rs, block, page, n);
-        before = rs->writer->position - before;
-        atomic_add_relaxed(&rs->stats->transferred, before);
-        atomic_add_relaxed(rs->switchover ? &rs->stats->downtime_bytes : &rs->stats->precopy_bytes, before);
-    }
+    barrier(rs);
+    save_run(rs, block, page, n);
     atomic_set(&rs->stats->remaining_pages, rs->dirty_pages);
     return true;
 }
 
+void ram_save_wait(RamState *rs)
+{
+    GError *error = NULL;
+
+    if (rs->multifd) {
+        multifd_ok(rs, multifd_send_wait(rs->multifd, &error), error);
+    }
+}
+
 void ram_save_finish(RamState *rs)
 {
-    for (unsigned i = 0; rs->fixed_ram && i < rs->blocks->len; i++) {
-        fixed_ram_save_bitmap(rs->writer, g_ptr_array_index(rs->blocks, i));
+    rs->barrier_due = rs->multifd != NULL;
+    barrier(rs);
+    ram_save_wait(rs);
+    for (unsigned i = 0; rs->fixed_ram && !rs->writer->error && i < rs->blocks->len; i++) {
+        fixed_ram_save_bitmap(&rs->fixed, g_ptr_array_index(rs->blocks, i), &rs->writer->error);
     }
 }

@@ -13,9 +13,13 @@
 #define MIGRATION_RAM_H
 
 #include "channel.h"
+#include "fixed-ram.h"
+#include "options.h"
 #include "sections.h"
 #include "stream.h"
 #include "system/physmem.h"
+#include "util/lock.h"
+#include "xbzrle.h"
 
 enum {
     RAM_SAVE_ZERO = 0x02,
@@ -23,12 +27,10 @@ enum {
     RAM_SAVE_PAGE = 0x08,
     RAM_SAVE_EOS = 0x10,
     RAM_SAVE_CONTINUE = 0x20,
+    RAM_SAVE_XBZRLE = 0x40,
+    RAM_SAVE_MULTIFD_FLUSH = 0x200,
     RAM_SAVE_FLAGS = TARGET_PAGE_SIZE - 1,
 };
-
-#define FIXED_RAM_VERSION     1
-#define FIXED_RAM_HEADER_SIZE 28
-#define FIXED_RAM_ALIGN       (UINT64_C(1) << 20)
 
 /* Any thread, atomics; what query-migrate shows. */
 typedef struct RamStats {
@@ -39,12 +41,21 @@ typedef struct RamStats {
     uint64_t sync_count;
     uint64_t dirty_pages_rate; /* per second, at the last sync */
     uint64_t precopy_bytes, downtime_bytes;
+    uint64_t multifd_bytes;
+    XbzrleStats xbzrle;
 } RamStats;
+
+typedef struct MultifdSend MultifdSend;
+typedef struct MultifdRecv MultifdRecv;
 
 typedef struct RamState {
     /* constant after setup */
     StreamWriter *writer;
     bool fixed_ram;
+    FixedRamWriter fixed; /* with fixed_ram; set up after ram_setup() */
+    XbzrleCache *xbzrle;  /* NULL: off; not ours */
+    int zero_detection;   /* ZeroPageDetection */
+    MultifdSend *multifd; /* NULL: one thread does it all; not ours */
     RamStats *stats;
     /* migration thread */
     GPtrArray *blocks; /* of RAMBlock *, each holding a reference */
@@ -57,6 +68,8 @@ typedef struct RamState {
     uint64_t dirty_pages; /* set bits of all bmaps */
     int64_t last_sync_ns, last_sync_took_ns;
     uint64_t dirtied_last_sync; /* pages gained by it */
+    bool barrier_due;    /* multifd: pages queued before must arrive before the next ones */
+    /* any thread, atomic */
     bool switchover;     /* the machine is stopped: pages count as downtime */
 } RamState;
 
@@ -83,27 +96,23 @@ bool ram_save_block(RamState *rs);
 /* PART or END: begin, then ram_save_block()s, then end. */
 void ram_part_begin(RamState *rs, uint8_t type);
 void ram_part_end(RamState *rs);
-/* Bitmaps of a fixed-ram file; before END's end. */
+/* Until multifd's threads have written everything. */
+void ram_save_wait(RamState *rs);
+/* Everything that multifd has was written; bitmaps of a fixed-ram file.  Before END's end. */
 void ram_save_finish(RamState *rs);
 uint64_t ram_remaining_bytes(const RamState *rs);
 /* Stops the log (takes the big lock) and frees the bitmaps after a grace period.  Without the big lock. */
 void ram_cleanup(RamState *rs);
 
-/* --- fixed-ram.c --- */
-/* Makes room for the block in the file: header, bitmap, pages; the stream goes on after them. */
-void fixed_ram_save_setup(StreamWriter *writer, RAMBlock *block);
-/* Whether the file system has room for what memory holds now. */
-bool fixed_ram_check_space(Channel *channel, GPtrArray *blocks, GError **error);
-void fixed_ram_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n);
-void fixed_ram_save_bitmap(StreamWriter *writer, RAMBlock *block);
-/* After the block's entry in the list: header, then the pages themselves; the stream goes on after them. */
-bool fixed_ram_load_block(StreamReader *reader, RAMBlock *block, uint64_t used_length);
-
 /* --- ram-load.c --- */
 typedef struct RamLoad {
     bool fixed_ram;
+    FixedRamLoad fixed; /* set after ram_load_init() */
+    MultifdRecv *multifd; /* NULL: there are no such channels; not ours */
     bool listed; /* the list of blocks came */
     RAMBlock *block; /* of the last record; big lock or pinned */
+    /* written by the loader under the lock, read there without, and by multifd's threads under it */
+    Lock lock;
     GPtrArray *blocks; /* of RAMBlock *, listed and pinned */
     /* zero pages that arrived in a row */
     uint64_t zero_start, zero_pages;
@@ -114,6 +123,8 @@ typedef struct RamLoad {
 void ram_load_init(RamLoad *load, bool fixed_ram, const char *main_ram);
 /* Tells the rest of the machine that memory changed behind its back, and lets the blocks go.  Big lock. */
 void ram_load_clear(RamLoad *load);
+/* The listed block of that name, or NULL.  Any thread. */
+RAMBlock *ram_load_find(RamLoad *load, const char *name);
 /* The range reads as zeroes afterwards; does not make the host allocate memory that it does not have yet. */
 void ram_load_zero(RAMBlock *block, uint64_t offset, uint64_t length);
 

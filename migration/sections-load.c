@@ -102,8 +102,11 @@ static bool load_page_bits(SectionLoader *loader)
 
 static bool load_godwit(SectionLoader *loader)
 {
+    uint8_t flags = reader_u8(loader->reader);
+
     loader->config.profile = STATE_PROFILE_NATIVE;
-    loader->config.handover = reader_u8(loader->reader) & 1;
+    loader->config.handover = flags & 1;
+    loader->config.records = flags & 2;
     return !loader->reader->error;
 }
 

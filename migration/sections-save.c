@@ -30,7 +30,7 @@ void sections_write_header(StreamWriter *writer, const StreamConfig *config)
     }
     if (config->profile == STATE_PROFILE_NATIVE) {
         write_subsection_head(writer, "configuration/godwit");
-        writer_u8(writer, config->handover);
+        writer_u8(writer, (uint8_t)(config->handover | config->records << 1));
     }
 }
 

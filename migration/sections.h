@@ -36,6 +36,7 @@ typedef enum StreamCommand {
 enum {
     RETURN_PATH_SHUT = 1,        /* u32 status: 0 when all was loaded; the last one */
     RETURN_PATH_PONG = 2,        /* u32 cookie */
+    RETURN_PATH_SWITCHOVER_ACK = 7, /* the source may stop its machine */
     RETURN_PATH_REASON = 0x4757, /* ours: text, why the SHUT that follows is not 0 */
     RETURN_PATH_MAX = 512,
 };
@@ -46,6 +47,7 @@ typedef struct StreamConfig {
     StateProfile profile;
     bool mapped_ram;
     bool handover; /* native: the destination waits for STREAM_COMMAND_HANDOVER before it runs */
+    bool records; /* native fixed-ram: blocks have a record with checksums */
     bool unfinished; /* writing a file: the true magic number comes when everything is on disk */
     bool has_uuid;
     uint8_t uuid[16];

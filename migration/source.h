@@ -25,7 +25,11 @@ typedef struct Migration {
 
     /* migration thread */
     StreamWriter *writer;
+    StreamReader *answers; /* the way back; NULL: nothing was read from it yet */
+    bool acknowledged;     /* switchover-ack came */
     uint64_t file_start; /* seekable: where our header is */
+    MultifdSend *multifd;
+    XbzrleCache *xbzrle;
     RamState ram;
     RunState old_state;
     bool stopped;        /* by us: old_state is to be restored on failure */
@@ -34,13 +38,13 @@ typedef struct Migration {
     int64_t throttle_checked_ns;
     uint64_t throttle_sent, throttle_dirtied;
     unsigned throttle_high;
+    DowntimeParts parts; /* anyone's once the status is final */
 
     /* any thread, atomics */
     RamStats stats;
     uint64_t max_bandwidth, downtime_limit_ms;
     double bandwidth; /* bytes/s; under the lock */
     int64_t start_ns, setup_ns, end_ns, stop_ns, downtime_ns, expected_downtime_ns;
-    DowntimeParts parts;
 } Migration;
 
 int64_t migration_now_ns(void);

@@ -204,7 +204,12 @@ bool physical_memory_get_dirty(ram_addr_t start, uint64_t length, unsigned clien
 
 bool physical_memory_get_dirty_flag(ram_addr_t addr, unsigned client)
 {
-    return any_page(addr, 1, client, true);
+    RCU_READ_LOCK_GUARD();
+    uint64_t page = addr >> TARGET_PAGE_BITS;
+    DirtySpan span;
+
+    return next_span(rcu_dereference(dirty_memory[client]), &page, page + 1, &span) &&
+           test_bit(span.bit, span.map);
 }
 
 uint64_t physical_memory_count_dirty(ram_addr_t start, uint64_t length, unsigned client)
@@ -320,7 +325,7 @@ static uint64_t take(RAMBlock *block, ram_addr_t start, uint64_t length, unsigne
 
     rcu_read_lock();
     gained = take_bits_rcu(start, length, client, dest, dest_bit, &any);
-    if (unlikely(fault)) {
+    if (any && unlikely(fault)) {
         rearm_wrongly(block, start, length, gained);
     } else if (any) {
         rearm(start, length);

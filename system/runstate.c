@@ -299,7 +299,14 @@ bool vm_stop(RunState state)
 
 bool vm_stop_force_state(RunState state)
 {
-    return runstate_is_running() ? vm_stop(state) : change_state(state);
+    if (runstate_is_running()) {
+        return vm_stop(state);
+    }
+    if (!change_state(state)) {
+        return false;
+    }
+    notify_change(false); /* images are let go when the machine leaves, also when it was stopped before */
+    return true;
 }
 
 void vm_start(void)

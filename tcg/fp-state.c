@@ -26,24 +26,28 @@ static uint32_t mxcsr_get(const TCGEnv *env)
     return mxcsr_is_live(env) ? _mm_getcsr() : env->host_fp;
 }
 
-static uint8_t flags_of_mxcsr(uint32_t mxcsr)
+uint8_t tcg_fp_flags_of_mxcsr(uint32_t mxcsr)
 {
     return (mxcsr >> 5 & 1) | (mxcsr >> 3 & 2) | (mxcsr >> 1 & 4) | (mxcsr << 1 & 8) | (mxcsr << 4 & 16);
 }
 
 uint8_t tcg_fp_get_flags(TCGEnv *env)
 {
-    return (env->fflags | flags_of_mxcsr(mxcsr_get(env))) & 0x1f;
+    return (env->fflags | tcg_fp_flags_of_mxcsr(mxcsr_get(env))) & 0x1f;
 }
 
 void tcg_fp_set(TCGEnv *env, uint8_t frm, uint8_t fflags)
 {
     /* Modes that the hardware lacks never reach inline code: any will do. */
     static const uint8_t rc[8] = {[IR_RNE] = 0, [IR_RTZ] = 3, [IR_RDN] = 1, [IR_RUP] = 2};
-    uint32_t mxcsr = MXCSR_DEFAULT | (uint32_t)rc[frm & 7] << 13;
+    uint32_t mxcsr = MXCSR_DEFAULT | (uint32_t)rc[frm & 7] << 13, now = mxcsr_get(env);
 
     env->frm = frm & 7;
     env->fflags = fflags & 0x1f;
+    /* Writing the register is slow; flags that it holds already do no harm in it. */
+    if ((now & ~MXCSR_FLAGS) == mxcsr && !(tcg_fp_flags_of_mxcsr(now) & ~fflags)) {
+        return;
+    }
     env->host_fp = mxcsr;
     if (mxcsr_is_live(env)) {
         _mm_setcsr(mxcsr);
@@ -68,6 +72,11 @@ void tcg_fp_leave_c(TCGEnv *env)
     }
 }
 #else
+uint8_t tcg_fp_flags_of_mxcsr(uint32_t mxcsr)
+{
+    return 0;
+}
+
 uint8_t tcg_fp_get_flags(TCGEnv *env)
 {
     return env->fflags;

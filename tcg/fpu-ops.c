@@ -111,6 +111,17 @@ FP_OP(f16, from_f64, box_f16(f64_to_f16(a, st)))
 FP_OP(f16, from_f32, box_f16(f32_to_f16(unbox_f32(a), st)))
 FP_OP(f64, nan, FLOAT_NAN_F64)
 
+static uint64_t get_flags(TCGEnv *env, uint64_t a, uint64_t b, uint64_t c, uint64_t rm)
+{
+    return tcg_fp_get_flags(env);
+}
+
+static uint64_t set_flags(TCGEnv *env, uint64_t a, uint64_t b, uint64_t c, uint64_t rm)
+{
+    tcg_fp_set(env, env->frm, a & 31);
+    return 0;
+}
+
 #define ALL_TYPES(name)                                                                                      \
     {                                                                                                        \
         f64_op_##name, f32_op_##name, f16_op_##name                                                          \
@@ -152,6 +163,8 @@ static const FpFunction functions[IR_NUM_OPS][3] = {
     [IR_FCVT_FROM_LU] = ALL_TYPES(from_lu),
     [IR_FMV_TO_F] = ALL_TYPES(move_to_f),
     [IR_FMV_TO_X] = ALL_TYPES(move_to_x),
+    [IR_FP_GET_FLAGS] = {get_flags, get_flags, get_flags},
+    [IR_FP_SET_FLAGS] = {set_flags, set_flags, set_flags},
 };
 
 /* To the row's type from the column's. */

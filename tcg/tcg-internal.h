@@ -72,6 +72,8 @@ typedef uint64_t (*FpFunction)(TCGEnv *env, uint64_t a, uint64_t b, uint64_t c, 
 FpFunction fp_function(const IROp *op);
 
 uint64_t fp_function_rm(const IROp *op);
+/* fp-state.c: RISC-V flags for the sticky flags of x86 */
+uint8_t tcg_fp_flags_of_mxcsr(uint32_t mxcsr);
 
 /* --- atomic.c: the C side of atomics; addresses that the inline code could not handle --- */
 /* @mop: IR_MEM_* | mmu_idx << 8 | (opcode << 16).  Old value, sign-extended. */

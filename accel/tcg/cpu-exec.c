@@ -138,11 +138,47 @@ static const void *table_entry(const TranslationBlock *tb)
     return tb->code->rx + tb->code->table_entry;
 }
 
+static void cache_block(TcgCpu *tc, TranslationBlock *tb)
+{
+    BlockCacheEntry *cached = block_cache_slot(tc, tb->ram_pc, tb->flags);
+
+    if (tb->ram_page2 != NO_RAM_PAGE) {
+        return;
+    }
+    atomic_set(&cached->tb, NULL);
+    cached->ram_pc = tb->ram_pc;
+    cached->flags = tb->flags;
+    cached->host = table_entry(tb);
+    atomic_set(&cached->tb, tb);
+    smp_mb(); /* in the cache before the look at invalid; pairs with leave_block_caches() */
+    if (atomic_read(&tb->invalid)) {
+        atomic_set(&cached->tb, NULL);
+    }
+}
+
+/* Looks at no block, which is where the time would go.  NULL: look further.  May raise. */
+static const void *find_cached(TcgCpu *tc, vaddr pc, uint32_t flags, PageAccess *page)
+{
+    const BlockCacheEntry *cached;
+
+    if (tc->link_from || unlikely(tcg_accel_config.lockstep)) {
+        return NULL;
+    }
+    tlb_lookup_fetch(tc, pc, tc->ops->fetch_mmu_idx(tc->env), false, page);
+    cached = block_cache_slot(tc, page->ram, flags);
+    if (!atomic_read(&cached->tb) || cached->ram_pc != page->ram || cached->flags != flags) {
+        return NULL;
+    }
+    tcg_stat(tc, cached_blocks);
+    return cached->host;
+}
+
 /* Everything that the present state's next block takes; may raise. */
 static const void *find_next(TcgCpu *tc, vaddr pc, uint32_t flags)
 {
     TCGEnv *env = tc->env;
-    TranslationBlock *tb;
+    TranslationBlock *tb = NULL;
+    const void *host;
     PageAccess page;
 
     if (unlikely(tcg_accel_config.lockstep) && !lockstep_end(tc)) {
@@ -152,10 +188,15 @@ static const void *find_next(TcgCpu *tc, vaddr pc, uint32_t flags)
     /* for a fetch that faults: the pc that C sees is the one looked for */
     env->page_base = pc & TARGET_PAGE_MASK;
     env->insn_offset = pc & ~TARGET_PAGE_MASK;
-    tb = find_or_translate(tc, pc, flags, &page);
-    link_pending(tc, tb);
+    host = find_cached(tc, pc, flags, &page);
+    if (!host) {
+        tb = find_or_translate(tc, pc, flags, &page);
+        link_pending(tc, tb);
+        cache_block(tc, tb);
+        host = table_entry(tb);
+    }
     if (has_table(flags) && page.leaf_bits) {
-        tlb_jump_insert(tc, flags & TB_MMU_IDX, pc, table_entry(tb), page.global);
+        tlb_jump_insert(tc, flags & TB_MMU_IDX, pc, host, page.global);
     }
     if (log_enabled(LOG_EXEC)) {
         log_printf("EXEC: cpu %d pc 0x%016" PRIx64 " flags 0x%x\n", tc->cpu->index, pc, flags);
@@ -163,7 +204,7 @@ static const void *find_next(TcgCpu *tc, vaddr pc, uint32_t flags)
     if (unlikely(tcg_accel_config.lockstep)) {
         lockstep_begin(tc, tb, pc);
     }
-    return table_entry(tb);
+    return host;
 }
 
 /* runtime.lookup: the inline jump table missed, or led to a block that was dropped. */

@@ -284,10 +284,14 @@ static bool make_memory(VirtMachine *v, GError **error)
     MachineConfig *config = &v->machine.config;
     hwaddr base = virt_map[VIRT_DRAM].base, end = base + config->ram_size;
     Device *root = &v->machine.device;
-    MemoryRegion *rom = g_new0(MemoryRegion, 1);
+    MemoryRegion *rom;
 
-    if (!machine_make_ram(&v->machine, error) || !check_numa_memory(config, error) ||
-        !memory_region_init_rom(rom, root, "riscv_virt_board.mrom", virt_map[VIRT_MROM].size, error)) {
+    if (!machine_make_ram(&v->machine, error) || !check_numa_memory(config, error)) {
+        return false;
+    }
+    rom = g_new0(MemoryRegion, 1);
+    if (!memory_region_init_rom(rom, root, "riscv_virt_board.mrom", virt_map[VIRT_MROM].size, error)) {
+        g_free(rom);
         return false;
     }
     memory_region_add_subregion(get_system_memory(), base, v->machine.ram);

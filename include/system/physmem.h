@@ -62,7 +62,9 @@ struct RAMBlock {
     unsigned long *shadow_bmap; /* fixed-ram: pages present in the file */
     uint64_t bitmap_offset;     /* fixed-ram: place of the bitmap in the file */
     uint64_t pages_offset;      /* fixed-ram: place of page 0 in the file */
+    uint64_t *page_sums;        /* fixed-ram: checksum of each page as it is in the file */
     unsigned long *receivedmap; /* destination: pages that arrived */
+    bool file_mapped;           /* destination: memory is a private mapping of the file it was restored from */
 };
 
 /* The published list: take the RCU read side, or the big lock.  Compare ram_list_version() to notice changes. */

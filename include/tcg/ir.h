@@ -180,6 +180,9 @@ enum { IR_RNE, IR_RTZ, IR_RDN, IR_RUP, IR_RMM, IR_DYN = 7 };
     /* raw bits: integer to FP register (boxed for F32/F16) and back (F32/F16: sign-extended) */                   \
     X(FMV_TO_F, FP)                                                                                                \
     X(FMV_TO_X, FP)                                                                                                \
+    /* dst = accrued flags, RISC-V encoding; accrued flags = a modulo 32 */                                        \
+    X(FP_GET_FLAGS, FP)                                                                                            \
+    X(FP_SET_FLAGS, FP)                                                                                            \
     /* dst = fn(env, a, b, c); fn in .imm, .flags IR_CALL_* */                                                     \
     X(CALL, CALL)                                                                                                  \
     /* fn(env, a, b, c) returns the host address to continue at; ends the block */                                 \

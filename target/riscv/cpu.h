@@ -93,6 +93,8 @@ enum {
     CAUSE_STORE_PAGE = 15,
 };
 #define CAUSE_INTERRUPT BIT_ULL(63)
+#define MISA_B          BIT_ULL(1)
+#define MISA_G          BIT_ULL(6) /* stands for several letters */
 #define MISA_H          BIT_ULL(7)
 
 enum { IRQ_SSI = 1, IRQ_MSI = 3, IRQ_STI = 5, IRQ_MTI = 7, IRQ_SEI = 9, IRQ_MEI = 11 };
@@ -197,6 +199,7 @@ typedef struct RISCVCPU {
     uint64_t pmpaddr[RISCV_PMP_ENTRIES];
     PMPRange pmp_ranges[RISCV_PMP_ENTRIES]; /* of the entries that are on, in order; from the two above */
     unsigned n_pmp_ranges;
+    unsigned spin_hints; /* counts pause and wrs instructions */
     PMPAnswer pmp_last[4]; /* of riscv_pmp_check(), by privilege */
     RISCVWireState wire;
 

@@ -57,7 +57,7 @@ bool riscv_satp_mode_valid(const RISCVCPU *cpu, unsigned mode)
     case SATP_SV48:
         return cpu->cfg.sv48;
     case SATP_SV57:
-        return cpu->cfg.sv57;
+        return cpu->cfg.sv57 || riscv_has_hyper(cpu); /* the peer offers it, and its guests take it */
     default:
         return false;
     }

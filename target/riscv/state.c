@@ -60,6 +60,20 @@ static const uint8_t peer_siprio[64] = {255, 20, 24, 17, 255, 21, 25, 18, 255, 0
                                         16,  22, 255, 255, 255, PEER_PRIORITIES_FROM_16};
 
 /* --- filling --- */
+/*
+ * What the peer is to see as pending.  It never arms a timer that was loaded, so a guest that waits for one would wait
+ * for ever: the interrupt comes early instead, and the guest sets the timer again when it finds nothing due.
+ */
+static uint64_t peer_mip(RISCVCPU *cpu)
+{
+    uint64_t mip = riscv_mip(cpu), waits = cpu->mie & MIP_MTIP;
+
+    if (riscv_has(cpu, EXT_sstc) && (cpu->menvcfg & ENVCFG_STCE) && cpu->stimecmp != UINT64_MAX) {
+        waits |= cpu->mie & MIP_STIP;
+    }
+    return mip | waits;
+}
+
 static void fill_wire(RISCVCPU *cpu, WireState *env, bool native)
 {
     memset(env, 0, sizeof(*env));
@@ -81,7 +95,7 @@ static void fill_wire(RISCVCPU *cpu, WireState *env, bool native)
     env->resetvec = cpu->resetvec;
     env->mhartid = cpu->mhartid;
     env->mstatus = cpu->mstatus & ~MSTATUS_SD;
-    env->mip = riscv_mip(cpu);
+    env->mip = native ? riscv_mip(cpu) : peer_mip(cpu);
     env->miclaim = native ? 0 : BIT(12);
     env->mie = cpu->mie;
     env->mideleg = cpu->mideleg | (native ? 0 : PEER_MIDELEG_VS);
@@ -262,7 +276,9 @@ static void subsections(StateIO *io, RISCVCPU *cpu, WireState *wire)
 /* --- checking in --- */
 static bool acceptable(StateIO *io, RISCVCPU *cpu, const WireState *env)
 {
-    uint32_t foreign = env->misa_ext & ~(uint32_t)(riscv_misa(cpu) | MISA_H) & MAKE_64BIT_MASK(0, 26);
+    uint32_t bits = riscv_has(cpu, EXT_zba) && riscv_has(cpu, EXT_zbb) && riscv_has(cpu, EXT_zbs) ? MISA_B : 0;
+    uint32_t known = (uint32_t)riscv_misa(cpu) | MISA_G | MISA_H | bits;
+    uint32_t foreign = env->misa_ext & ~known & MAKE_64BIT_MASK(0, 26);
 
     if (foreign) {
         state_fail(io, "the source's CPU has extension '%c' (-cpu), which this one has not", 'a' + ctz32(foreign));
@@ -272,7 +288,8 @@ static bool acceptable(StateIO *io, RISCVCPU *cpu, const WireState *env)
         state_fail(io, "privilege mode 2 does not exist");
     } else if (env->mhartid != cpu->mhartid) {
         state_fail(io, "hart id %" PRIu64 " instead of %" PRIu64, env->mhartid, cpu->mhartid);
-    } else if (!riscv_satp_mode_valid(cpu, SATP_MODE(env->satp))) {
+    } else if (!riscv_satp_mode_valid(cpu, SATP_MODE(env->satp)) &&
+               !(SATP_MODE(env->satp) == SATP_SV57 && (env->misa_ext & MISA_H))) {
         state_fail(io, "address translation mode %u is not offered by this CPU",
                    (unsigned)SATP_MODE(env->satp));
     } else if (((env->mstatus & MSTATUS_MPP) >> 11) == 2) {
@@ -315,7 +332,7 @@ static void take_wire(RISCVCPU *cpu, const WireState *env)
     cpu->tcg.lr_addr = env->load_res;
     cpu->tcg.lr_value = env->load_val;
     cpu->priv = env->priv;
-    cpu->misa = riscv_misa(cpu) | (env->misa_ext & MISA_H);
+    cpu->misa = riscv_misa(cpu) | (env->misa_ext & (MISA_B | MISA_H));
     cpu->wire.hyper = env->hyper;
     cpu->wire.hyper.henvcfg = env->henvcfg;
     memcpy(cpu->wire.hyper.hstateen, env->hstateen, sizeof(env->hstateen));
@@ -387,7 +404,8 @@ static void cpu_common_fields(StateIO *io, void *opaque)
     RISCVCPU *cpu = opaque;
     uint32_t halted = cpu->cs.halted, interrupt_request = 0;
 
-    if (atomic_read(&cpu->cs.interrupt_request) & CPU_INTERRUPT_HARD || riscv_mip(cpu)) {
+    if (atomic_read(&cpu->cs.interrupt_request) & CPU_INTERRUPT_HARD || riscv_mip(cpu) ||
+        (!state_native(io) && peer_mip(cpu))) {
         interrupt_request = PEER_INTERRUPT_HARD;
     }
     STATE_U32(io, halted);

@@ -84,12 +84,17 @@ TRANS_AMO(amomaxu, MAXU)
 
 /* --- fences --- */
 enum { FENCE_W = 1, FENCE_R = 2, FENCE_O = 4, FENCE_I = 8 };
+#define INSN_PAUSE 0x0100000f /* Zihintpause: a fence that orders nothing */
 
 bool trans_fence(DisasContext *ctx, const RISCVInsn *i)
 {
     bool tso = i->imm == 8; /* rs1: predecessors, rs2: successors, imm: mode */
     bool store_before = i->rs1 & (FENCE_W | FENCE_O), load_after = i->rs2 & (FENCE_R | FENCE_I);
 
+    if (i->raw == INSN_PAUSE) {
+        gen_spin_hint(ctx);
+        return true;
+    }
     ir_emit(ctx->ir, IR_FENCE, IR_NONE, IR_NONE, IR_NONE, tso || !store_before || !load_after);
     return true;
 }

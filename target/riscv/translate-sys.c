@@ -9,6 +9,10 @@
  */
 #include "translate.h"
 
+#include <sched.h>
+
+#define SPIN_HINTS_PER_YIELD 64
+
 #define CSR_OFFSET(field) ((int64_t)offsetof(RISCVCPU, field))
 
 /* --- traps and returns --- */
@@ -168,14 +172,40 @@ bool trans_hfence_gvma(DisasContext *ctx, const RISCVInsn *i)
     return trans_hfence_vvma(ctx, i);
 }
 
-/* Waiting may end at any time, so it ends at once; wrs.nto obeys TW like wfi only if it would wait. */
+/*
+ * In a loop that waits for another hart: whose thread may be waiting for a processor of the host, this one.
+ * Most waits are short, so only every so many hints give it away.
+ */
+static uint64_t helper_spin_hint(TCGEnv *env, uint64_t a, uint64_t b, uint64_t c)
+{
+    RISCVCPU *cpu = env_riscv(env);
+
+    cpu_relax();
+    if (++cpu->spin_hints % SPIN_HINTS_PER_YIELD == 0) {
+        cpu_leave_guest(env);
+        sched_yield();
+        cpu_enter_guest(env);
+    }
+    return 0;
+}
+
+void gen_spin_hint(DisasContext *ctx)
+{
+    if (ctx->ir->parallel) {
+        gen_call(ctx, IR_NONE, helper_spin_hint, IR_ZERO, IR_ZERO, IR_ZERO);
+    }
+}
+
+/* Waiting may end at any time, so it ends soon; wrs.nto obeys TW like wfi only if it would wait. */
 bool trans_wrs_nto(DisasContext *ctx, const RISCVInsn *i)
 {
+    gen_spin_hint(ctx);
     return true;
 }
 
 bool trans_wrs_sto(DisasContext *ctx, const RISCVInsn *i)
 {
+    gen_spin_hint(ctx);
     return true;
 }
 
@@ -363,10 +393,38 @@ static bool changes_sum(DisasContext *ctx, const RISCVInsn *i)
            (ctx->lui_valid & BIT(i->rs1)) && (ctx->lui[i->rs1] & MSTATUS_SUM);
 }
 
+/* fflags: what libm does around quiet comparisons */
+static bool inline_fflags(DisasContext *ctx, const RISCVInsn *i, IRRef operand)
+{
+    CSROp kind = csr_op(i->raw);
+    IRRef old;
+
+    if (i->imm != 1 || ctx->soft_fp || (kind != CSR_OP_READ && kind != CSR_OP_WRITE)) {
+        return false;
+    }
+    gen_fp_check(ctx, i, false);
+    if (kind == CSR_OP_READ) {
+        ir_emit(ctx->ir, IR_FP_GET_FLAGS, i->rd, IR_NONE, IR_NONE, 0);
+        return true;
+    }
+    old = i->rd ? ir_temp(ctx->ir) : IR_NONE;
+    if (i->rd) {
+        ir_emit(ctx->ir, IR_FP_GET_FLAGS, old, IR_NONE, IR_NONE, 0);
+    }
+    ir_emit(ctx->ir, IR_FP_SET_FLAGS, IR_NONE, operand, IR_NONE, 0);
+    if (i->rd) {
+        ir_emit(ctx->ir, IR_MOV, i->rd, old, IR_NONE, 0);
+    }
+    return true;
+}
+
 static bool csr_read(DisasContext *ctx, const RISCVInsn *i)
 {
     const PlainCSR *p = plain_csr(ctx, i->imm);
 
+    if (inline_fflags(ctx, i, IR_ZERO)) {
+        return true;
+    }
     if (p) {
         load_env(ctx, i->rd, p->offset);
     } else if (i->imm == 0x100 && ctx->priv >= PRIV_S) {
@@ -381,6 +439,9 @@ static bool csr_write(DisasContext *ctx, const RISCVInsn *i, IRRef operand)
 {
     const PlainCSR *p = plain_csr(ctx, i->imm);
 
+    if (inline_fflags(ctx, i, operand)) {
+        return true;
+    }
     if (p && p->write_mask && csr_op(i->raw) == CSR_OP_WRITE) {
         plain_write(ctx, p, i->rd, operand);
     } else if (riscv_csr_ends_block(i->imm) || changes_sum(ctx, i)) {

@@ -63,6 +63,8 @@ void gen_jump(DisasContext *ctx, int64_t target);
 const RISCVInsn *peek_insn(DisasContext *ctx);
 /* Goes on to the next instruction, which the present translation covers as well. */
 void swallow_insn(DisasContext *ctx);
+/* A hint of the guest's that it waits for another hart. */
+void gen_spin_hint(DisasContext *ctx);
 /* Before a floating point instruction; @dynamic_rm: it rounds by frm. */
 void gen_fp_check(DisasContext *ctx, const RISCVInsn *i, bool dynamic_rm);
 

@@ -28,11 +28,24 @@ void emit_table_entry(Emit *e)
 
 /* --- labels --- */
 
+static bool is_jumped_to_earlier(const Emit *e, unsigned label)
+{
+    for (unsigned i = 0; i < label; i++) {
+        const IROp *op = &e->b->ops[i];
+
+        if ((op->opc == IR_BRCOND || op->opc == IR_JMP) && op->imm == e->b->ops[label].imm) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void collect_labels(Emit *e)
 {
     for (unsigned i = 0; i < e->b->n_ops && e->n_labels < IR_MAX_LABELS; i++) {
         if (e->b->ops[i].opc == IR_LABEL && !find_label(e, e->b->ops[i].imm)) {
-            e->labels[e->n_labels++] = (EmitLabel){.offset = e->b->ops[i].imm, .op_index = i};
+            e->labels[e->n_labels++] = (EmitLabel){
+                .offset = e->b->ops[i].imm, .op_index = i, .forward = is_jumped_to_earlier(e, i)};
         }
     }
 }
@@ -54,12 +67,17 @@ void emit_label(Emit *e, const IROp *op)
     e->boxed = 0;
     if (!label || label->op_index != op - e->b->ops) {
         /* A label too many, or twice: nobody jumps here, but values must not be assumed either. */
+        fp_sync(e);
         fp_cache_clear(e);
         return;
     }
-    fp_cache_clear(e);
-    label->entry = asm_offset(&e->a);
+    if (label->forward) {
+        /* Registers may only hold what can be loaded from homes without a doubt. */
+        fp_sync(e);
+        fp_cache_clear(e);
+    }
     fp_prepare_loop(e, label);
+    e->boxed = 0;
     label->loop = asm_offset(&e->a);
     label->fp = e->fp;
     label->placed = true;
@@ -150,6 +168,7 @@ static void align_rel32(Emit *e, unsigned ahead)
 
 static void slow_poll(Emit *e, const SlowPath *s)
 {
+    fp_sync_slow(e, &s->fp);
     asm_mov_imm_keep_flags(&e->a, RDX, s->op->imm);
     asm_jmp(&e->a, x86_host.thunks.exit_request);
 }
@@ -176,10 +195,13 @@ static void emit_jump(Emit *e, const IROp *op)
     if (label) {
         if (label->placed) {
             fp_match(e, &label->fp);
+        } else {
+            fp_sync(e);
         }
         bind_to_label(e, asm_jmp_forward(&e->a), label);
         return;
     }
+    fp_sync(e);
     align_rel32(e, 1);
     asm_jmp_forward(&e->a);
     add_chained_jump(e, op->imm);
@@ -215,6 +237,22 @@ static void slow_branch_match(Emit *e, const SlowPath *s)
     bind_to_label(e, asm_jmp_forward(&e->a), label);
 }
 
+/* Taken, while FP registers are newer than their homes. */
+static void slow_branch_sync(Emit *e, const SlowPath *s)
+{
+    EmitLabel *label = find_label(e, s->op->imm);
+
+    fp_sync_slow(e, &s->fp);
+    if (label) {
+        /* further on: it is entered with empty registers */
+        add_fixup(e, asm_jmp_forward(&e->a), label);
+    } else {
+        align_rel32(e, 1);
+        asm_jmp_forward(&e->a);
+        add_chained_jump(e, s->op->imm);
+    }
+}
+
 /* The compare emitted since @start moves so that the rel32 of the jcc after it is aligned and the two stay
  * fused. */
 static void align_compare(Emit *e, uint32_t start)
@@ -244,6 +282,9 @@ static void emit_branch(Emit *e, const IROp *op)
     SlowPath *poll = NULL;
     uint32_t start;
 
+    if (label && label->placed) {
+        fp_match_homes(e, &label->fp);
+    }
     if (is_backward(e, label, op->imm)) {
         poll = new_slow(e, slow_branch_poll);
         asm_alu_imm(&e->a, ALU_CMP, 0, ENV(exit_request), 0);
@@ -255,6 +296,8 @@ static void emit_branch(Emit *e, const IROp *op)
         SlowPath *s = new_slow(e, slow_branch_match);
 
         slow_from(e, s, cc_of(op->cond));
+    } else if (!(label && label->placed) && e->fp.dirty) {
+        slow_from(e, new_slow(e, slow_branch_sync), cc_of(op->cond));
     } else if (label) {
         bind_to_label(e, asm_jcc_forward(&e->a, cc_of(op->cond)), label);
     } else {
@@ -338,6 +381,7 @@ void emit_call(Emit *e, const IROp *op)
 {
     bool vars = op->flags & IR_CALL_WRITES_VARS;
 
+    fp_sync(e);
     emit_call_arguments(e, op);
     asm_call(&e->a, vars ? x86_host.thunks.call_vars : x86_host.thunks.call);
     fp_cache_clear(e);
@@ -349,6 +393,9 @@ void emit_call(Emit *e, const IROp *op)
 
 void emit_flow(Emit *e, const IROp *op)
 {
+    if (op->opc != IR_BRCOND && op->opc != IR_JMP) {
+        fp_sync(e);
+    }
     switch (op->opc) {
     case IR_BRCOND:
         emit_branch(e, op);
@@ -390,6 +437,7 @@ static void emit_slow_paths(Emit *e)
         e->insn_offset = s->insn_offset;
         e->active_slots = s->active;
         e->fp = s->fp;
+        e->boxed = 0;
         s->emit(e, s);
     }
 }
@@ -398,11 +446,16 @@ void emit_finish(Emit *e)
 {
     /* A list without an end leaves at its end. */
     if (e->b->n_ops == 0 || !ends_block(e->b->ops[e->b->n_ops - 1].opc)) {
+        fp_sync(e);
         emit_exit(e, e->b->end_offset, TCG_EXIT_LOOKUP);
     }
     emit_slow_paths(e);
-    for (unsigned i = 0; i < e->n_fixups && !e->a.overflow; i++) {
+    for (unsigned i = 0; i < e->n_fixups && !e->a.overflow && asm_room(&e->a, 2048); i++) {
+        const EmitLabel *label = &e->labels[e->fixups[i].label];
+
         /* Forward: the FP registers are not as a loop head wants them. */
-        asm_patch_to(&e->a, e->fixups[i].at, e->labels[e->fixups[i].label].entry);
+        asm_patch_here(&e->a, e->fixups[i].at);
+        fp_enter_loop(e, label);
+        asm_patch_to(&e->a, asm_jmp_forward(&e->a), label->loop);
     }
 }

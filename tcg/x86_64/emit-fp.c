@@ -32,6 +32,7 @@ static bool result_is_boxed_f32(const IROp *op)
 
 static void emit_by_function(Emit *e, const IROp *op)
 {
+    fp_sync(e);
     emit_fp_function(e, op);
     fp_cache_clear(e);
     put_ref(e, op->dst, RAX);
@@ -52,20 +53,12 @@ static void slow_function(Emit *e, const SlowPath *s)
 {
     bool to_xmm = is_fp_var(e, s->op->dst);
 
+    fp_sync_slow(e, &s->fp);
     emit_fp_function(e, s->op);
     fp_cache_reload(e, &s->fp, to_xmm ? s->op->dst : 0);
     if (to_xmm) {
         asm_rr(&e->a, A_66 | A_0F | 0x6e, 1, s->arg, RAX);
     }
-    slow_back(e, s);
-}
-
-static void slow_canonical_nan(Emit *e, const SlowPath *s)
-{
-    bool f64 = s->op->type == IR_F64;
-
-    fp_load(e, s->arg, rm_rip(f64 ? x86_host.thunks.nan64 : x86_host.thunks.nan32),
-            f64 ? VIEW_F64 : VIEW_F32);
     slow_back(e, s);
 }
 
@@ -131,24 +124,12 @@ static int use(Emit *e, const IROp *op, IRRef r)
     return fp_use(e, r, view_of_type(op->type), NO_REG);
 }
 
-/* The result is in the register defined for op->dst; @fix deals with a NaN. */
-static void finish_arithmetic(Emit *e, const IROp *op, int dst, void (*fix)(Emit *, const SlowPath *))
-{
-    SlowPath *s = new_slow(e, fix);
-
-    s->arg = dst;
-    compare(e, op, 0x2e, dst, dst);
-    slow_from(e, s, CC_P);
-    s->back = asm_offset(&e->a);
-    fp_write_through(e, op->dst, dst, view_of_type(op->type));
-}
-
 static void emit_binary(Emit *e, const IROp *op, unsigned opc)
 {
     int a = use(e, op, op->a), b = use(e, op, op->b), d = fp_define(e, op->dst, view_of_type(op->type));
 
     sse(e, scalar(op) | opc, d, a, rm_reg(b));
-    finish_arithmetic(e, op, d, slow_canonical_nan);
+    fp_defined(e, d, true);
 }
 
 static void emit_sqrt(Emit *e, const IROp *op)
@@ -156,7 +137,18 @@ static void emit_sqrt(Emit *e, const IROp *op)
     int a = use(e, op, op->a), d = fp_define(e, op->dst, view_of_type(op->type));
 
     sse(e, scalar(op) | 0x51, d, a, rm_reg(a));
-    finish_arithmetic(e, op, d, slow_canonical_nan);
+    fp_defined(e, d, true);
+}
+
+/* The result is in xmm0 and its op has not been seen by the cache yet. */
+static void finish_from_scratch(Emit *e, const IROp *op, SlowPath *s)
+{
+    int d = fp_define(e, op->dst, view_of_type(op->type));
+
+    fp_move(e, d, 0);
+    s->arg = d;
+    s->back = asm_offset(&e->a);
+    fp_defined(e, d, false);
 }
 
 static void emit_fma(Emit *e, const IROp *op)
@@ -167,28 +159,24 @@ static void emit_fma(Emit *e, const IROp *op)
                                    [IR_FNMSUB - IR_FMADD] = 0xd,
                                    [IR_FNMADD - IR_FMADD] = 0xf};
     int w = op->type == IR_F64, a = use(e, op, op->a), b = use(e, op, op->b), c = use(e, op, op->c);
-    int d = fp_define(e, op->dst, view_of_type(op->type));
-    unsigned opc = A_66 | A_0F38 | kind[op->opc - IR_FMADD];
+    SlowPath *s = new_slow(e, slow_function);
 
-    if (d != c && (d == a || d == b)) {
-        /* 213: d = other * d + c */
-        asm_vex(&e->a, opc | 0xa0, w, d, d == a ? b : a, rm_reg(c), 0);
-    } else {
-        fp_move(e, d, c);
-        /* 231: d = a * b + d */
-        asm_vex(&e->a, opc | 0xb0, w, d, a, rm_reg(b), 0);
-    }
-    finish_arithmetic(e, op, d, slow_function);
+    /* Not to its own register yet: the slow path needs the operands. */
+    fp_move(e, 0, c);
+    /* 231: d = a * b + d */
+    asm_vex(&e->a, A_66 | A_0F38 | 0xb0 | kind[op->opc - IR_FMADD], w, 0, a, rm_reg(b), 0);
+    compare(e, op, 0x2e, 0, 0);
+    slow_from(e, s, CC_P);
+    finish_from_scratch(e, op, s);
 }
 
 static void emit_minmax(Emit *e, const IROp *op)
 {
     bool max = op->opc == IR_FMAX;
-    int a = use(e, op, op->a), b = use(e, op, op->b), d = fp_define(e, op->dst, view_of_type(op->type));
+    int a = use(e, op, op->a), b = use(e, op, op->b);
     SlowPath *s = new_slow(e, slow_function);
     uint32_t different;
 
-    s->arg = d;
     compare(e, op, 0x2e, a, b);
     slow_from(e, s, CC_P);
     sse(e, scalar(op) | (max ? 0x5f : 0x5d), 0, a, rm_reg(b));
@@ -196,9 +184,7 @@ static void emit_minmax(Emit *e, const IROp *op)
     /* Equal: the same, or zeroes of two signs. */
     sse(e, A_0F | (max ? 0x54 : 0x56), 0, a, rm_reg(b));
     asm_patch_short(&e->a, different);
-    fp_move(e, d, 0);
-    s->back = asm_offset(&e->a);
-    fp_write_through(e, op->dst, d, view_of_type(op->type));
+    finish_from_scratch(e, op, s);
 }
 
 static void emit_sign(Emit *e, const IROp *op)
@@ -206,8 +192,15 @@ static void emit_sign(Emit *e, const IROp *op)
     const Thunks *t = &x86_host.thunks;
     bool f64 = op->type == IR_F64;
     RM sign = rm_rip(f64 ? t->sign64 : t->sign32), magnitude = rm_rip(f64 ? t->abs64 : t->abs32);
-    int a = use(e, op, op->a), b = use(e, op, op->b), d = fp_define(e, op->dst, view_of_type(op->type));
+    int a = use(e, op, op->a), b = use(e, op, op->b), d;
+    bool nan;
 
+    if (op->a != op->b || op->opc != IR_FSGNJ) {
+        fp_canonical(e, a);
+        fp_canonical(e, b);
+    }
+    nan = e->fp.nan >> a & 1;
+    d = fp_define(e, op->dst, view_of_type(op->type));
     if (op->a == op->b) {
         if (op->opc == IR_FSGNJ) {
             fp_move(e, d, a);
@@ -228,7 +221,107 @@ static void emit_sign(Emit *e, const IROp *op)
             sse(e, A_0F | 0x56, d, 1, rm_reg(0));
         }
     }
-    fp_write_through(e, op->dst, d, view_of_type(op->type));
+    fp_defined(e, d, nan);
+}
+
+/* --- flags --- */
+
+/* eax: flags that MXCSR holds, RISC-V encoding; MXCSR itself is in scratch[1]. */
+static void load_mxcsr_flags(Emit *e)
+{
+    Asm *a = &e->a;
+
+    asm_modrm(a, A_0F | 0xae, 0, 3, ENV(scratch[1]), 0); /* stmxcsr */
+    asm_load(a, 0, RAX, ENV(scratch[1]));
+    asm_lea(a, 1, RDX, rm_rip(x86_host.thunks.riscv_flags));
+    asm_alu_imm(a, ALU_AND, 0, rm_reg(RAX), 0x3f);
+    asm_modrm(a, A_0F | A_BYTE | 0xb6, 0, RAX, rm_sib(RDX, RAX, 0, 0), 0);
+}
+
+static void emit_get_flags(Emit *e, const IROp *op)
+{
+    load_mxcsr_flags(e);
+    asm_modrm(&e->a, A_BYTE | 0x0a, 0, RAX, ENV(fflags), 0);
+    put_ref(e, op->dst, RAX);
+}
+
+/* Sets the flags to the value of @r out of line. */
+static void set_flags_slowly(Emit *e, IRRef r)
+{
+    load_ref(e, RCX, r);
+    load_mxcsr_flags(e);
+    asm_alu_imm(&e->a, ALU_AND, 0, rm_reg(RCX), 31);
+    asm_modrm(&e->a, A_BYTE | 0x88, 0, RCX, ENV(fflags), 0);
+    asm_alu_imm(&e->a, ALU_AND, 0, ENV(scratch[1]), ~0x3f);
+    asm_modrm(&e->a, A_0F | 0xae, 0, 2, ENV(scratch[1]), 0); /* ldmxcsr */
+}
+
+static const IROp *neighbour(const Emit *e, const IROp *op, int step)
+{
+    const IROp *end = e->b->ops + e->b->n_ops;
+
+    do {
+        op += step;
+    } while (op >= e->b->ops && op < end && op->opc == IR_INSN);
+    return op >= e->b->ops && op < end ? op : NULL;
+}
+
+/*
+ * The var that keeps the flags while @op, a comparison, runs between reading and restoring them: frflags, flt, fsflags.
+ * Then there is nothing to restore unless the operands were unordered.
+ */
+static IRRef kept_flags(const Emit *e, const IROp *op)
+{
+    const IROp *get = neighbour(e, op, -1), *set = neighbour(e, op, 1);
+
+    if (!get || !set || get->opc != IR_FP_GET_FLAGS || set->opc != IR_FP_SET_FLAGS || get->dst != set->a ||
+        get->dst == op->dst || get->dst == IR_ZERO || get->dst >= TCG_MAX_VARS) {
+        return IR_NONE;
+    }
+    return get->dst;
+}
+
+static bool is_inline_less(const Emit *e, const IROp *op);
+
+/* Did the comparison before take care of the flags? */
+static bool flags_are_restored(const Emit *e, const IROp *op)
+{
+    const IROp *before = neighbour(e, op, -1);
+
+    return before && is_inline_less(e, before) && kept_flags(e, before) != IR_NONE;
+}
+
+static void slow_unordered(Emit *e, const SlowPath *s)
+{
+    set_flags_slowly(e, kept_flags(e, s->op));
+    asm_rr(&e->a, 0x33, 0, s->reg, s->reg);
+    slow_back(e, s);
+}
+
+static void slow_set_flags(Emit *e, const SlowPath *s)
+{
+    asm_alu_imm(&e->a, ALU_AND, 0, ENV(scratch[1]), ~0x3f);
+    asm_modrm(&e->a, A_0F | 0xae, 0, 2, ENV(scratch[1]), 0); /* ldmxcsr */
+    slow_back(e, s);
+}
+
+/* The guest's flags are those of MXCSR and env->fflags together: writing MXCSR is slow, and only for flags to vanish. */
+static void emit_set_flags(Emit *e, const IROp *op)
+{
+    SlowPath *s;
+
+    if (flags_are_restored(e, op)) {
+        return;
+    }
+    s = new_slow(e, slow_set_flags);
+    load_ref(e, RCX, op->a);
+    load_mxcsr_flags(e);
+    asm_alu_imm(&e->a, ALU_AND, 0, rm_reg(RCX), 31);
+    asm_modrm(&e->a, A_BYTE | 0x88, 0, RCX, ENV(fflags), 0);
+    asm_modrm(&e->a, 0xf7, 0, 2, rm_reg(RCX), 0);
+    asm_rr(&e->a, 0x85, 0, RCX, RAX);
+    slow_from(e, s, CC_NE);
+    s->back = asm_offset(&e->a);
 }
 
 /* --- results in integer registers --- */
@@ -253,11 +346,20 @@ static void emit_less(Emit *e, const IROp *op)
 {
     bool quiet = op->opc == IR_FLTQ || op->opc == IR_FLEQ, or_equal = op->opc == IR_FLE || op->opc == IR_FLEQ;
     int a = use(e, op, op->a), b = use(e, op, op->b), d = dst_reg(op->dst);
+    SlowPath *s = NULL;
 
     /* b > a: false when unordered, for that sets the carry. */
     asm_rr(&e->a, 0x33, 0, d, d);
     compare(e, op, quiet ? 0x2e : 0x2f, b, a);
+    if (kept_flags(e, op) != IR_NONE) {
+        s = new_slow(e, slow_unordered);
+        s->reg = d;
+        slow_from(e, s, CC_P);
+    }
     asm_setcc(&e->a, or_equal ? CC_AE : CC_A, d);
+    if (s) {
+        s->back = asm_offset(&e->a);
+    }
     put_ref(e, op->dst, d);
 }
 
@@ -345,7 +447,7 @@ static void emit_from_int(Emit *e, const IROp *op)
     if (s) {
         s->back = asm_offset(&e->a);
     }
-    fp_write_through(e, op->dst, d, view);
+    fp_defined(e, d, false);
 }
 
 static void emit_convert(Emit *e, const IROp *op)
@@ -355,7 +457,7 @@ static void emit_convert(Emit *e, const IROp *op)
         d = fp_define(e, op->dst, view_of_type(op->type));
 
     sse(e, A_0F | (widen ? A_F3 : A_F2) | 0x5a, d, a, rm_reg(a));
-    finish_arithmetic(e, op, d, slow_canonical_nan);
+    fp_defined(e, d, true);
 }
 
 static void emit_move_to_f(Emit *e, const IROp *op)
@@ -365,7 +467,7 @@ static void emit_move_to_f(Emit *e, const IROp *op)
     int d = fp_define(e, op->dst, view);
 
     move_from_gpr(e, op->type == IR_F64, d, from);
-    fp_write_through(e, op->dst, d, view);
+    fp_defined(e, d, false);
 }
 
 static void emit_move_to_x(Emit *e, const IROp *op)
@@ -374,17 +476,21 @@ static void emit_move_to_x(Emit *e, const IROp *op)
 
     if (op->type == IR_F64) {
         if (xmm != NO_REG) {
+            fp_canonical(e, xmm);
             move_to_gpr(e, 1, d, xmm);
         } else {
+            fp_sync_var(e, op->a);
             load_ref(e, d, op->a);
         }
     } else {
         /* The raw bits, boxed or not. */
         xmm = fp_cached(e, op->a, VIEW_F32);
         if (xmm != NO_REG && (e->fp.checked >> xmm & 1)) {
+            fp_canonical(e, xmm);
             move_to_gpr(e, 0, RAX, xmm);
             asm_movsxd(&e->a, d, rm_reg(RAX));
         } else {
+            fp_sync_var(e, op->a);
             asm_movsxd(&e->a, d, rm_of(e, op->a));
         }
     }
@@ -395,6 +501,7 @@ static void emit_move_to_x(Emit *e, const IROp *op)
 
 static void slow_fp_check(Emit *e, const SlowPath *s)
 {
+    fp_sync_slow(e, &s->fp);
     asm_store_imm32(&e->a, 0, ENV(insn_offset), s->insn_offset);
     asm_call(&e->a, x86_host.thunks.fp_check);
     forget_groups(e, s->active);
@@ -507,6 +614,11 @@ static bool is_inline(const Emit *e, const IROp *op)
     return true;
 }
 
+static bool is_inline_less(const Emit *e, const IROp *op)
+{
+    return op->opc >= IR_FLT && op->opc <= IR_FLEQ && is_inline(e, op);
+}
+
 static void emit_inline(Emit *e, const IROp *op)
 {
     switch (op->opc) {
@@ -575,6 +687,10 @@ void emit_fp(Emit *e, const IROp *op)
 {
     if (op->opc == IR_FP_CHECK) {
         emit_fp_check(e);
+    } else if (op->opc == IR_FP_GET_FLAGS && !tcg_state.config.no_fp_inline) {
+        emit_get_flags(e, op);
+    } else if (op->opc == IR_FP_SET_FLAGS && !tcg_state.config.no_fp_inline) {
+        emit_set_flags(e, op);
     } else if (is_inline(e, op)) {
         emit_inline(e, op);
     } else {

@@ -196,6 +196,7 @@ static void slow_load(Emit *e, const SlowPath *s)
 {
     FpView view = load_view(e, s->op);
 
+    fp_sync_slow(e, &s->fp);
     slow_address(e, s);
     asm_mov_imm(&e->a, RDX, mop_of(e, s->op, 0) | (uint32_t)s->insn_offset << 16);
     asm_call(&e->a, x86_host.thunks.load);
@@ -257,15 +258,22 @@ static void emit_load(Emit *e, const IROp *op)
 {
     const MemGroup *g = group_of(e, op);
     FpView view = load_view(e, op);
-    SlowPath *s = new_slow(e, g ? slow_load_alone : slow_load);
-    RM from = emit_check(e, op, g, s);
-    int reg = view ? fp_define(e, op->dst, view) : op->mem & IR_MEM_FP_BOX ? RAX : dst_reg(op->dst);
+    SlowPath *s;
+    RM from;
+    int reg;
+
+    if (view) {
+        fp_make_room(e, op->dst);
+    }
+    s = new_slow(e, g ? slow_load_alone : slow_load);
+    from = emit_check(e, op, g, s);
+    reg = view ? fp_define(e, op->dst, view) : op->mem & IR_MEM_FP_BOX ? RAX : dst_reg(op->dst);
 
     s->arg = reg;
     load_value(e, op, reg, from);
     s->back = asm_offset(&e->a);
     if (view) {
-        fp_write_through(e, op->dst, reg, view);
+        fp_defined(e, reg, false);
     } else {
         put_ref(e, op->dst, reg);
     }
@@ -275,6 +283,7 @@ static void emit_load(Emit *e, const IROp *op)
 
 static void slow_store(Emit *e, const SlowPath *s)
 {
+    fp_sync_slow(e, &s->fp);
     slow_address(e, s);
     load_ref(e, RCX, s->op->b);
     asm_mov_imm(&e->a, RDX, mop_of(e, s->op, 0) | (uint32_t)s->insn_offset << 16);
@@ -303,7 +312,11 @@ static bool emit_store_fp(Emit *e, const IROp *op, RM to)
     unsigned size = op->mem & IR_MEM_SIZE;
     int xmm;
 
-    if (size < 2 || !is_fp_var(e, op->b)) {
+    if (!is_fp_var(e, op->b)) {
+        return false;
+    }
+    if (size < 2) {
+        fp_sync_var(e, op->b);
         return false;
     }
     xmm = fp_cached(e, op->b, VIEW_F64);
@@ -315,8 +328,10 @@ static bool emit_store_fp(Emit *e, const IROp *op, RM to)
         }
     }
     if (xmm == NO_REG) {
+        fp_sync_var(e, op->b);
         return false;
     }
+    fp_canonical(e, xmm);
     fp_store(e, to, xmm, size == 3 ? VIEW_F64 : VIEW_F32);
     return true;
 }
@@ -359,6 +374,7 @@ static void slow_atomic(Emit *e, const SlowPath *s)
 {
     const IROp *op = s->op;
 
+    fp_sync_slow(e, &s->fp);
     slow_address(e, s);
     store_insn_offset(e, s);
     if (op->opc != IR_LR) {

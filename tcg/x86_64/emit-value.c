@@ -586,6 +586,7 @@ static void emit_eval(Emit *e, const IROp *op)
 {
     Asm *a = &e->a;
 
+    fp_sync(e);
     asm_mov_imm(a, RAX, (uintptr_t)eval_packed);
     asm_store(a, 1, ENV(scratch[0]), RAX);
     asm_store_imm32(a, 1, ENV(scratch[1]), op->opc | op->type << 8 | op->cond << 16);

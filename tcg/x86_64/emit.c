@@ -178,12 +178,31 @@ static void emit_note(Emit *e, const IROp *op)
     }
 }
 
+/* Homes of FP vars that the op will read.  Inline floating point and stores look at registers themselves. */
+static void sync_operands(Emit *e, const IROp *op)
+{
+    IRRef in[3];
+    unsigned n = ir_op_inputs(op, in);
+
+    if (ir_op_kind(op->opc) == IR_KIND_FP || op->opc == IR_ST) {
+        return;
+    }
+    for (unsigned k = 0; k < n; k++) {
+        if (is_fp_var(e, in[k])) {
+            fp_sync_var(e, in[k]);
+        }
+    }
+}
+
 static void emit_op(Emit *e, const IROp *op)
 {
     IRRef forwarded = e->rax_temp;
     const MemGroup *in_rcx = e->rcx_group;
 
     e->op = op;
+    if (e->fp.dirty) {
+        sync_operands(e, op);
+    }
     switch (ir_op_kind(op->opc)) {
     case IR_KIND_VALUE:
         emit_value(e, op);

@@ -5,7 +5,7 @@
  * Registers in translated code:
  *   rbp            env + ENV_BIAS, so that the first 32 vars are in reach of an 8-bit displacement
  *   rax rcx rdx    scratch; hold nothing from one op to the next, but see Emit.rax_temp
- *   xmm0-xmm2      scratch;  xmm3-xmm15: FP vars cached within a block, always equal to their homes in memory
+ *   xmm0-xmm2      scratch;  xmm3-xmm15: FP vars cached within a block; written home when somebody may look
  *   the other 11   pinned vars, in all translated code: they survive jumps between blocks
  *   rsp            16-byte aligned, where tcg_enter() left it
  * Entering a table entry: rax is the guest pc.
@@ -49,6 +49,7 @@ typedef struct Thunks {
     const void *call_vars; /* same; the callee may change vars */
     const void *call_jump; /* jmp; the same arguments */
     /* constants in reach */
+    const void *riscv_flags; /* bytes, indexed by the sticky flags of MXCSR */
     const uint64_t *nan64, *nan32, *sign64, *sign32, *abs64, *abs32;
 } Thunks;
 
@@ -67,7 +68,9 @@ typedef enum FpView { VIEW_NONE, VIEW_F64, VIEW_F32 } FpView;
 typedef struct FpCache {
     uint8_t var[N_XMM]; /* 0: free */
     uint16_t f32;       /* bit per register: VIEW_F32, else VIEW_F64 */
-    uint16_t checked;   /* bit per register of VIEW_F32: the home is known to be boxed */
+    uint16_t checked;   /* bit per register of VIEW_F32: the home is known to be boxed, or will be when written */
+    uint16_t dirty;     /* bit per register: the home is older */
+    uint16_t nan;       /* bit per register: computed, and if it is a NaN it must be made the default NaN */
 } FpCache;
 
 typedef struct Emit Emit;
@@ -90,8 +93,8 @@ struct SlowPath {
 typedef struct EmitLabel {
     int64_t offset;
     uint32_t op_index;
-    bool placed;
-    uint32_t entry, loop; /* code offsets: with FP registers to be loaded; with them loaded */
+    bool placed, forward; /* forward: an earlier op jumps here */
+    uint32_t loop;        /* code offset */
     FpCache fp;           /* at .loop */
 } EmitLabel;
 
@@ -184,25 +187,38 @@ const MemGroup *group_of(const Emit *e, const IROp *op);
 void emit_fp(Emit *e, const IROp *op);
 /* Calls the op's C function with the operands' homes; the result is in rax.  Only FP registers are lost. */
 void emit_fp_function(Emit *e, const IROp *op);
+/* Writes all values home; the registers keep them. */
+void fp_sync(Emit *e);
+void fp_sync_var(Emit *e, IRRef r);
+/* The same in a slow path, for the registers that @cache says. */
+void fp_sync_slow(Emit *e, const FpCache *cache);
+/* Makes a computed NaN in @xmm the default NaN: somebody is about to look at its bits. */
+void fp_canonical(Emit *e, int xmm);
 void fp_cache_clear(Emit *e);
 void fp_cache_drop(Emit *e, IRRef var);
 /* After a call: loads again what @cache says, but not @except (0: nothing excepted). */
 void fp_cache_reload(Emit *e, const FpCache *cache, IRRef except);
 /* The register that holds var @r in @view, or NO_REG. */
 int fp_cached(const Emit *e, IRRef r, FpView view);
+/* Writes home what fp_define(@r) would: before a check whose slow path comes back behind the definition. */
+void fp_make_room(Emit *e, IRRef r);
 /* A register for a new value of var @r; its cached value, if any, is gone. */
 int fp_define(Emit *e, IRRef r, FpView view);
 /* A register with operand @r, loaded (and its box checked) when it must be; @scratch for what is not an FP
  * var. */
 int fp_use(Emit *e, IRRef r, FpView view, int scratch);
-/* Writes a defined register through to its home. */
-void fp_write_through(Emit *e, IRRef r, int xmm, FpView view);
+/* The defined register has its value now; @nan: it may be a NaN of the host's making. */
+void fp_defined(Emit *e, int xmm, bool nan);
 bool is_fp_var(const Emit *e, IRRef r);
 void fp_move(Emit *e, int dst, int src);
 void fp_load(Emit *e, int xmm, RM src, FpView view);
 void fp_store(Emit *e, RM dst, int xmm, FpView view);
 /* Loop heads. */
 void fp_prepare_loop(Emit *e, EmitLabel *label);
+/* Loads what the head wants in registers, from homes. */
+void fp_enter_loop(Emit *e, const EmitLabel *label);
+/* Writes home what the loop head expects there; fp_match() then loads what it expects in registers. */
+void fp_match_homes(Emit *e, const FpCache *want);
 void fp_match(Emit *e, const FpCache *want);
 bool fp_matches(const Emit *e, const FpCache *want);
 

@@ -266,6 +266,10 @@ static void make_constants(Asm *a)
     t->sign32 = make_constant(a, 1ULL << 31, 0);
     t->abs64 = make_constant(a, ~(1ULL << 63), ~0ULL);
     t->abs32 = make_constant(a, ~(1ULL << 31), ~0ULL);
+    t->riscv_flags = begin(a);
+    for (unsigned mxcsr = 0; mxcsr < 64; mxcsr++) {
+        asm_byte(a, tcg_fp_flags_of_mxcsr(mxcsr));
+    }
 }
 
 static void detect_features(HostFeatures *f)

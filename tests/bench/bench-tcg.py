@@ -3,10 +3,11 @@
 """Times guest programs under this emulator, under QEMU and natively, alternating, and prints ratios.
 
 usage: bench-tcg.py [--quick] [--runs N] [--smp N] [--scale N] [--peer QEMU] [--accel OPTIONS]
-                    [--only GROUP|NAME,...] EMULATOR GUEST-FOLDER NATIVE-BENCH
+                    [--only GROUP|NAME,...] [--rootfs IMAGE] EMULATOR GUEST-FOLDER NATIVE-BENCH
 
 A ratio above 1 says how many times faster this emulator is than QEMU.  Every program prints a checksum; they must
-agree between all machines.
+agree between all machines.  With --rootfs (scripts/get-rootfs) Debian's own programs run too; --only programs runs
+just these.
 """
 import argparse
 import math
@@ -36,16 +37,22 @@ def parse(output, machine, results, groups, sums):
 def run_guest(binary, folder, guest, args, extra):
     """Boots, runs the programs, ends; returns (serial output, seconds to the shell)."""
     path = lambda file: os.path.join(guest, file)
+    disk = ['-drive', f'file={args.rootfs},format=raw,if=none,id=rootfs,readonly=on',
+            '-device', 'virtio-blk-device,drive=rootfs'] if args.rootfs else []
     began = time.monotonic()
     machine = Machine(binary, folder, 'bench', ['-M', 'virt', '-m', '1G', '-smp', str(args.smp),
                       '-bios', path('fw_dynamic.bin'), '-kernel', path('Image'), '-initrd', path('initrd.gz'),
-                      '-append', 'console=ttyS0 quiet'] + extra)
+                      '-append', 'console=ttyS0 quiet'] + extra + disk)
     try:
         machine.wait_serial(b'GUEST-UP', timeout=300)
         boot = time.monotonic() - began
         machine.wait_serial(b'#')
-        machine.type(f'bench -s {args.scale} {" ".join(args.only)}\n')
-        machine.wait_serial(b'BENCH-END', timeout=3600)
+        if args.only != ['programs']:
+            machine.type(f'bench -s {args.scale} {" ".join(args.only)}\n')
+            machine.wait_serial(b'BENCH-END', timeout=3600)
+        if args.rootfs:
+            machine.type('run-programs\n')
+            machine.wait_serial(b'PROGRAMS-END', timeout=3600)
         return machine.output, boot
     finally:
         machine.quit()
@@ -90,6 +97,7 @@ def main():
     parser.add_argument('--scale', type=int, default=1)
     parser.add_argument('--peer', help='qemu-system-riscv64 to compare with')
     parser.add_argument('--accel', help='accelerator options of this emulator, "tcg,..."')
+    parser.add_argument('--rootfs', help='image of scripts/get-rootfs')
     parser.add_argument('--only', type=lambda s: s.split(','), default=[])
     args = parser.parse_args()
     results, groups, sums, boots = {}, {}, {}, {}
@@ -103,6 +111,8 @@ def main():
                 output, boot = run_guest(binary, folder, args.guest, args, extra)
                 boots.setdefault(name, []).append(boot)
                 parse(output, name, results, groups, sums)
+            if args.only == ['programs']:
+                continue
             native = subprocess.run([args.native, '-s', str(args.scale)] + args.only, stdout=subprocess.PIPE, check=True)
             parse(native.stdout, 'native', results, groups, sums)
     except MachineError as error:

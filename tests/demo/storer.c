@@ -14,7 +14,9 @@
 #define RAM_END          (UINT64_C(0x80000000) + RAM_BYTES)
 #define PAGE_BYTES       4096
 #define TIME_PER_SECOND  10000000
+#ifndef PAGES_PER_SECOND
 #define PAGES_PER_SECOND 40000
+#endif
 
 static uint64_t read_time(void)
 {

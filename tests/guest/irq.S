@@ -156,12 +156,16 @@ test_main:
     andi t1, t1, 0x20
     CHECK(t1, 0x20)
     csrr t0, time
-    li t1, 3000
+    li t1, 1000000000               /* far: the host may keep us waiting */
     add t0, t0, t1
     csrw 0x14d, t0
     csrr t1, mip
     andi t1, t1, 0x20
     CHECK(t1, 0)
+    csrr t0, time
+    li t1, 3000
+    add t0, t0, t1
+    csrw 0x14d, t0
     li t1, 0x20
     csrw mideleg, t1
     csrw mie, t1

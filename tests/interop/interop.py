@@ -65,7 +65,10 @@ class Interop:
             source.qmp('stop')
         destination = self.start(binary, args + ['-incoming', 'defer'])
         destination.qmp('migrate-incoming', uri=uri)
-        source.migrate(uri)
+        try:
+            source.migrate(uri)
+        except MachineError as error:
+            raise Failed(f'{error}; {destination.name} says: {destination.log()}')
         if stop:
             destination.wait_status('paused')
             self.compare(source, destination)
@@ -155,7 +158,7 @@ class Interop:
     def test_stopped(self):
         for harts in (1, 2):
             for kind, extra in (('no devices', []), ('legacy virtio', VIRTIO), ('modern virtio', MODERN + VIRTIO)):
-                args = BARE + ['-m', '256M', '-smp', str(harts), '-bios', self.storer] + extra
+                args = BARE + ['-m', '64M', '-smp', str(harts), '-bios', self.storer] + extra
                 for way, binaries in (('ours, QEMU, ours', (self.ours, self.peer, self.ours)),
                                       ('QEMU, ours, QEMU', (self.peer, self.ours, self.peer))):
                     machine = self.start(binaries[0], args)

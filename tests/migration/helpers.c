@@ -313,3 +313,41 @@ void fast_migration(QTestState *qts)
     set_parameter(qts, "max-bandwidth", 0);
     set_parameter(qts, "downtime-limit", 30000);
 }
+
+void migrate_live(QTestState *from, const char *uri)
+{
+    slow_migration(from);
+    migrate(from, uri);
+    wait_status(from, "active");
+    while (query_number(from, "ram", "dirty-sync-count") < 2) {
+        set_parameter(from, "max-bandwidth", 0);
+        g_usleep(1000);
+    }
+    fast_migration(from);
+    wait_status(from, "completed");
+}
+
+void finish(QTestState *from, QTestState *to, const Guest *guest)
+{
+    wait_status(to, "completed");
+    wait_run_status(to, "paused");
+    wait_run_status(from, "postmigrate");
+    check_same_memory(from, to, guest);
+    check_guest_runs(to, "destination");
+    qtest_qmp_assert_success(to, "{'execute': 'stop'}");
+    check_guest_pages(to, guest);
+    qtest_quit(from);
+    qtest_quit(to);
+}
+
+void set_text_parameter(QTestState *qts, const char *name, const char *value)
+{
+    g_autofree char *text = g_strdup_printf(
+        "{\"execute\": \"migrate-set-parameters\", \"arguments\": {\"%s\": %s}}", name, value);
+    JsonObject *reply;
+
+    qtest_qmp_send_raw(qts, text);
+    reply = qtest_qmp_receive(qts);
+    g_assert_true(json_object_has_member(reply, "return"));
+    json_object_unref(reply);
+}

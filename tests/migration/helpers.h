@@ -48,6 +48,12 @@ void read_memory(QTestState *qts, uint64_t addr, void *bytes, uint64_t size);
 void check_same_memory(QTestState *from, QTestState *to, const Guest *guest);
 /* No lost or stale page among those the guest writes. */
 void check_guest_pages(QTestState *qts, const Guest *guest);
+/* Lets it not converge for two passes, then lets it. */
+void migrate_live(QTestState *from, const char *uri);
+/* Both have completed: memory is the same, the destination's guest runs and loses no store.  Ends both. */
+void finish(QTestState *from, QTestState *to, const Guest *guest);
+/* @value as JSON: "true", "\"zlib\"" */
+void set_text_parameter(QTestState *qts, const char *name, const char *value);
 /* "must not converge" and "must converge" */
 void slow_migration(QTestState *qts);
 void fast_migration(QTestState *qts);

@@ -21,33 +21,6 @@ static char *unix_uri(void)
     return g_strconcat("unix:", helpers_path("socket"), NULL);
 }
 
-/* Lets it not converge for two passes, then lets it. */
-static void migrate_live(QTestState *from, const char *uri)
-{
-    slow_migration(from);
-    migrate(from, uri);
-    wait_status(from, "active");
-    while (query_number(from, "ram", "dirty-sync-count") < 2) {
-        set_parameter(from, "max-bandwidth", 0);
-        g_usleep(1000);
-    }
-    fast_migration(from);
-    wait_status(from, "completed");
-}
-
-static void finish(QTestState *from, QTestState *to, const Guest *guest)
-{
-    wait_status(to, "completed");
-    wait_run_status(to, "paused");
-    wait_run_status(from, "postmigrate");
-    check_same_memory(from, to, guest);
-    check_guest_runs(to, "destination");
-    qtest_qmp_assert_success(to, "{'execute': 'stop'}");
-    check_guest_pages(to, guest);
-    qtest_quit(from);
-    qtest_quit(to);
-}
-
 static void precopy(const Guest *guest, const char *listen, const char *connect)
 {
     QTestState *from = start_source(guest);

@@ -52,6 +52,13 @@ static Reader reader(size_t room)
     return (Reader){.got = g_string_new(NULL), .room = room};
 }
 
+static void reader_clear(Reader *r)
+{
+    g_string_free(r->got, TRUE);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reader, reader_clear)
+
 /* Turns the main loop until nothing happens any more. */
 static void settle(void)
 {
@@ -197,7 +204,7 @@ static void test_server_listens_again(void)
     g_autofree char *path = temp_path("sock");
     g_autofree char *legacy = g_strdup_printf("unix:%s,server=on,wait=off", path);
     Chardev *chr = must("sock0", legacy);
-    Reader r = reader(64);
+    g_auto(Reader) r = reader(64);
     CharFrontend *fe = chardev_attach(chr, &handlers, &r, NULL, NULL);
 
     for (int round = 1; round <= 3; round++) {
@@ -236,7 +243,7 @@ static void test_tcp_loopback(void)
     g_autofree char *legacy = NULL;
     Chardev *server, *client;
     GError *error = NULL;
-    Reader r = reader(64);
+    g_auto(Reader) r = reader(64);
     CharFrontend *fe;
 
     for (int port = 20100; port < 20200; port++) {
@@ -265,7 +272,7 @@ static void test_fds_arrive(void)
     g_autofree char *path = temp_path("fds");
     g_autofree char *legacy = g_strdup_printf("unix:%s,server=on,wait=off", path);
     Chardev *chr = must("sock1", legacy);
-    Reader r = reader(64);
+    g_auto(Reader) r = reader(64);
     CharFrontend *fe = chardev_attach(chr, &handlers, &r, NULL, NULL);
     int fd = connect_to(path), sent = open("/dev/null", O_RDWR), got[4];
     char control[CMSG_SPACE(sizeof(int))] = {0};
@@ -294,7 +301,7 @@ static void test_input_waits_for_room(void)
 {
     int peer;
     Chardev *chr = pair_chardev("flow", "", &peer);
-    Reader r = reader(0);
+    g_auto(Reader) r = reader(0);
     CharFrontend *fe = chardev_attach(chr, &handlers, &r, NULL, NULL);
 
     send_text(peer, "0123456789");
@@ -318,7 +325,7 @@ static void test_write_some_reports_full(void)
 {
     int peer, calls = 0;
     Chardev *chr = pair_chardev("full", "", &peer);
-    Reader r = reader(1);
+    g_auto(Reader) r = reader(1);
     CharFrontend *fe = chardev_attach(chr, &handlers, &r, NULL, NULL);
     g_autofree char *block = g_malloc0(65536);
     size_t sent = 0, n, seen = 0;
@@ -343,7 +350,7 @@ static void test_output_is_bounded(void)
 {
     int peer;
     Chardev *chr = pair_chardev("bounded", "", &peer);
-    Reader r = reader(1);
+    g_auto(Reader) r = reader(1);
     CharFrontend *fe = chardev_attach(chr, &handlers, &r, NULL, NULL);
     g_autofree char *block = g_malloc0(1 << 20);
 
@@ -360,7 +367,7 @@ static void test_output_is_bounded(void)
 static void test_second_frontend_refused(void)
 {
     Chardev *chr = must("one", "null");
-    Reader r = reader(1);
+    g_auto(Reader) r = reader(1);
     GError *error = NULL;
     CharFrontend *fe = chardev_attach(chr, &handlers, &r, NULL, NULL);
 
@@ -382,6 +389,14 @@ typedef struct Mux {
     CharFrontend *serial_fe, *monitor_fe;
 } Mux;
 
+static void mux_clear(Mux *m)
+{
+    reader_clear(&m->serial);
+    reader_clear(&m->monitor);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Mux, mux_clear)
+
 static Mux mux_new(void)
 {
     static int n;
@@ -401,7 +416,7 @@ static void mux_attach(Mux *m)
 
 static void test_mux_escapes(void)
 {
-    Mux m = mux_new();
+    g_auto(Mux) m = mux_new();
 
     g_assert_true(chardev_is_mux(m.chr));
     g_assert_true(chardev_wants_monitor(m.chr));
@@ -421,7 +436,7 @@ static void test_mux_escapes(void)
 
 static void test_mux_escape_split_over_reads(void)
 {
-    Mux m = mux_new();
+    g_auto(Mux) m = mux_new();
 
     mux_attach(&m);
     send_text(m.peer, "\1");
@@ -435,7 +450,7 @@ static void test_mux_escape_split_over_reads(void)
 
 static void test_mux_escape_past_a_hung_guest(void)
 {
-    Mux m = mux_new();
+    g_auto(Mux) m = mux_new();
 
     mux_attach(&m);
     m.serial.room = 0;
@@ -452,7 +467,7 @@ static void test_mux_escape_past_a_hung_guest(void)
 
 static void test_mux_quit(void)
 {
-    Mux m = mux_new();
+    g_auto(Mux) m = mux_new();
     int code;
 
     mux_attach(&m);
@@ -465,7 +480,7 @@ static void test_mux_quit(void)
 
 static void test_mux_timestamps(void)
 {
-    Mux m = mux_new();
+    g_auto(Mux) m = mux_new();
 
     mux_attach(&m);
     send_text(m.peer, "\1t");
@@ -496,7 +511,7 @@ static void test_pty(void)
 {
     Chardev *chr = must("pty", "pty");
     g_autofree char *name = chardev_filename(chr);
-    Reader r = reader(64);
+    g_auto(Reader) r = reader(64);
     CharFrontend *fe = chardev_attach(chr, &handlers, &r, NULL, NULL);
     int fd;
 
@@ -519,7 +534,7 @@ static void test_other_loop(void)
     EventLoop *loop = event_loop_new_thread("io", NULL);
     int peer;
     Chardev *chr = pair_chardev("threaded", "", &peer);
-    Reader r = reader(64);
+    g_auto(Reader) r = reader(64);
     CharFrontend *fe = chardev_attach(chr, &handlers, &r, loop, NULL);
 
     send_text(peer, "abc");
@@ -527,6 +542,7 @@ static void test_other_loop(void)
         g_usleep(100);
     }
     event_loop_call(loop, (EventFunc *)chardev_detach, fe);
+    chardev_delete(chr, NULL);
     event_loop_free(loop);
     close(peer);
 }

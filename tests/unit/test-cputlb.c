@@ -146,13 +146,18 @@ static void toy_translate(TranslateContext *ctx)
     ctx->end_offset = at;
 }
 
+#define GIANT (UINT64_C(1) << 40) /* from here on leaves have 512 GiB */
+
 static bool toy_tlb_fill(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx,
                          bool probe, TlbFill *fill)
 {
     ToyCPU *toy = (ToyCPU *)env;
 
     *fill = (TlbFill){.prot = PAGE_READ | PAGE_WRITE | PAGE_EXEC, .page_bits = 12, .asid = toy->asid};
-    if (addr >= WINDOW + 0x40000000) {
+    if (addr >= GIANT) {
+        fill->page_bits = 39;
+        fill->paddr = RAM_BASE + (addr & TARGET_PAGE_MASK & (RAM_SIZE - 1));
+    } else if (addr >= WINDOW + 0x40000000) {
         fill->page_bits = 21;
         fill->paddr = RAM_BASE + ((addr - WINDOW - 0x40000000) & 0x1ff000 & (RAM_SIZE - 1));
     } else if (addr >= WINDOW) {
@@ -589,6 +594,35 @@ static void test_flush_large(void)
     g_assert_cmpuint(stats(0)->walks, ==, walks + 2);
 }
 
+/* The same where the leaf is larger than anything that the second level keeps in one entry. */
+static void test_flush_giant(void)
+{
+    uint64_t walks;
+
+    fill_pages();
+    tlb_flush(cpu[0]->env);
+    load(GIANT + 5 * TARGET_PAGE_SIZE);
+    walks = stats(0)->walks;
+    tlb_flush_page(cpu[0]->env, GIANT + (UINT64_C(3) << 30));
+    load(GIANT + 5 * TARGET_PAGE_SIZE);
+    g_assert_cmpuint(stats(0)->walks, ==, walks + 1);
+}
+
+/* Flushes of small pages leave large leaves alone, wherever they are. */
+static void test_flush_beside_large(void)
+{
+    const vaddr large = WINDOW + 0x40000000;
+    uint64_t walks;
+
+    fill_pages();
+    tlb_flush(cpu[0]->env);
+    load(large);
+    walks = stats(0)->walks;
+    tlb_flush_page(cpu[0]->env, WINDOW);
+    load(large + TARGET_PAGE_SIZE);
+    g_assert_cmpuint(stats(0)->walks, ==, walks);
+}
+
 /* --- devices, topology --- */
 
 static MemTxResult dev_read(void *opaque, hwaddr addr, uint64_t *data, unsigned size)
@@ -843,6 +877,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cputlb/asid/flush-keeps-others-and-global", test_flush_asid);
     g_test_add_func("/cputlb/page/flush-drops-one-page", test_flush_page);
     g_test_add_func("/cputlb/page/flush-drops-whole-large-leaf", test_flush_large);
+    g_test_add_func("/cputlb/page/flush-drops-whole-giant-leaf", test_flush_giant);
+    g_test_add_func("/cputlb/page/flush-beside-large-leaf-keeps-it", test_flush_beside_large);
     g_test_add_func("/cputlb/device/runs-quiescent-under-the-big-lock", test_device);
     g_test_add_func("/cputlb/topology/change-is-seen", test_topology);
     g_test_add_func("/cputlb/quiesce/running-vcpu-passes-safe-point", test_quiesce_running);

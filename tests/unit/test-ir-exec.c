@@ -927,6 +927,86 @@ static void test_fp_loops(void)
     optimize = false;
 }
 
+/* What compilers make of a quiet comparison: the flags are kept. */
+static void guarded_compare(GRand *r)
+{
+    IROp *op;
+
+    ir_emit(block, IR_FP_GET_FLAGS, 7, IR_NONE, IR_NONE, 0);
+    ir_emit(block, IR_INSN, IR_NONE, IR_NONE, IR_NONE, 0x110)->aux = 4;
+    op = ir_emit(block, g_rand_int_range(r, IR_FEQ, IR_FLEQ + 1), g_rand_int_range(r, 5, 16), random_fp(r),
+                 random_fp(r), 0);
+    op->type = g_rand_boolean(r) ? IR_F64 : IR_F32;
+    ir_emit(block, IR_FP_SET_FLAGS, IR_NONE, g_rand_int_range(r, 0, 8) ? 7 : 8, IR_NONE, 0);
+}
+
+static void random_fp_mix(GRand *r, unsigned n)
+{
+    while (n--) {
+        IROp *op;
+
+        switch (g_rand_int_range(r, 0, 8)) {
+        case 0:
+            op = ir_emit(block, IR_LD, random_fp(r), 16, IR_NONE, g_rand_int_range(r, -40, 40));
+            op->mem = g_rand_boolean(r) ? 3 : 2 | IR_MEM_FP_BOX;
+            break;
+        case 1:
+            op = ir_emit(block, IR_ST, IR_NONE, 17, random_fp(r), g_rand_int_range(r, -40, 40));
+            op->mem = g_rand_int_range(r, 0, 4);
+            break;
+        case 2:
+            if (g_rand_boolean(r)) {
+                ir_emit(block, IR_FP_GET_FLAGS, random_var(r), IR_NONE, IR_NONE, 0);
+            } else {
+                ir_emit(block, IR_FP_SET_FLAGS, IR_NONE, random_var(r), IR_NONE, 0);
+            }
+            break;
+        case 3:
+            guarded_compare(r);
+            break;
+        default:
+            random_fp_op(r);
+        }
+        /* the bases of addresses stay */
+        op = &block->ops[block->n_ops - 1];
+        op->dst = op->dst == 16 || op->dst == 17 ? 3 : op->dst;
+    }
+}
+
+/* Values in registers across inner loops, side exits and slow accesses; entered at the top or in the middle. */
+static void test_fp_nested_loops(void)
+{
+    g_autoptr(GRand) r = g_rand_new_with_seed(8);
+
+    for (unsigned i = 0; i < 2000; i++) {
+        begin_block();
+        load_fp_vars(r);
+        ir_emit(block, IR_MOVI, 20, IR_NONE, IR_NONE, 3);
+        ir_emit(block, IR_MOVI, 21, IR_NONE, IR_NONE, 2);
+        random_fp_mix(r, 4);
+        if (g_rand_boolean(r)) {
+            emit_brcond(IR_LT, 4, IR_ZERO, 0x140);
+        }
+        label_at(0x100);
+        random_fp_mix(r, 6);
+        ir_emit(block, IR_MOVI, 21, IR_NONE, IR_NONE, 3);
+        label_at(0x140);
+        random_fp_mix(r, 10);
+        if (g_rand_boolean(r)) {
+            emit_brcond(IR_EQ, 5, 6, 0x1c0);
+        }
+        ir_emit(block, IR_SUB, 21, 21, IR_IMM, 1);
+        emit_brcond(IR_NE, 21, IR_ZERO, 0x140);
+        random_fp_mix(r, 4);
+        ir_emit(block, IR_SUB, 20, 20, IR_IMM, 1);
+        emit_brcond(IR_NE, 20, IR_ZERO, 0x100);
+        end_block();
+        optimize = i & 1;
+        run_both(r, NULL);
+    }
+    optimize = false;
+}
+
 /* All of it again on a host that has SSE2 only. */
 static void test_baseline_host(void)
 {
@@ -938,6 +1018,7 @@ static void test_baseline_host(void)
     test_fp_single();
     test_fp_blocks();
     test_fp_loops();
+    test_fp_nested_loops();
     baseline = false;
 }
 
@@ -1021,6 +1102,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/fp/single-ops-agree", test_fp_single);
     g_test_add_func("/tcg/fp/random-blocks-agree", test_fp_blocks);
     g_test_add_func("/tcg/fp/loops-agree", test_fp_loops);
+    g_test_add_func("/tcg/fp/nested-loops-agree", test_fp_nested_loops);
     g_test_add_func("/tcg/host/baseline-agrees", test_baseline_host);
     g_test_add_func("/tcg/fp/check-is-called-once", test_fp_check);
     g_test_add_func("/tcg/fp/state-from-calls", test_fp_state_from_calls);

@@ -789,8 +789,8 @@ static void test_capability_not_supported_is_said(void)
 {
     GError *error = NULL;
 
-    g_assert_false(migration_set_global("x-xbzrle", "on", &error));
-    g_assert_nonnull(strstr(error->message, "capability 'xbzrle' is not supported yet by this build"));
+    g_assert_false(migration_set_global("x-postcopy-ram", "on", &error));
+    g_assert_nonnull(strstr(error->message, "capability 'postcopy-ram' is not supported yet by this build"));
     g_clear_error(&error);
 }
 
@@ -863,6 +863,7 @@ int main(int argc, char **argv)
     TEST("channel/channels-argument", channels_argument);
     TEST("options/capability-not-supported-is-said", capability_not_supported_is_said);
     result = g_test_run();
+    migration_shutdown();
     ram_block_free(ram0);
     ram_block_free(ram1);
     remove_dir();

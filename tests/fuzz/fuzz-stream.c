@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Hostile streams for the loader of a whole `virt` machine, in one process.
+ *
+ * The deterministic driver captures the machine's own stream, cuts it at every byte and flips every bit that
+ * is no page content; then flips the headers and bitmaps of its fixed-ram file.  Each case ends in an error
+ * with a message or in a machine that can run; the machine then loads the unharmed stream, so that nothing of
+ * a bad one stays. FUZZ_STRIDE: only each n-th case.  With libFuzzer (FUZZ_LIBFUZZER) the input is the
+ * stream.
+ */
+#include <fcntl.h>
+#include <glib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/option.h"
+#include "main/main.h"
+#include "migration/migration-internal.h"
+#include "migration/migration.h"
+#include "migration/ram.h"
+#include "migration/sections.h"
+#include "system/cpu.h"
+#include "system/memory.h"
+#include "system/runstate.h"
+#include "util/bitmap.h"
+
+#define PAGE TARGET_PAGE_SIZE
+#define MARK 0x5a /* fills the one page that is not zero */
+
+static StreamConfig config;
+static struct {
+    uint64_t cases, errors, loaded, ran;
+} count;
+
+/* --- the machine --- */
+
+static bool no_disk_images(const char *word, GError **error)
+{
+    return false;
+}
+
+static void make_machine(void)
+{
+    char *argv[] = {"fuzz-stream", "-M",       "virt",        "-m",       "16M",          "-smp", "2",
+                    "-bios",       "none",     "-nodefaults", "-display", "none",         "-S",   "-serial",
+                    "null",        "-monitor", "none",        "-accel",   "tcg,tb-size=8"};
+    GError *error = NULL;
+    bool run = true;
+
+    startup_init();
+    if (!options_parse(G_N_ELEMENTS(argv), argv, no_disk_images, &error)) {
+        g_error("%s", error->message);
+    }
+    bql_init();
+    bql_lock();
+    memory_init();
+    cpus_init();
+    main_loop_init();
+    if (!wire_machine(&run, &error)) {
+        g_error("%s", error->message);
+    }
+    stream_config_local(&config, migration_options());
+}
+
+static RAMBlock *main_ram(void)
+{
+    return ram_block_by_name("riscv_virt_board.ram");
+}
+
+/* Only the first two pages of the main memory travel, one of them not zero: the cases stay small. */
+static void choose_pages(RamState *rs)
+{
+    rs->dirty_pages = 2;
+    for (unsigned i = 0; i < rs->blocks->len; i++) {
+        RAMBlock *block = g_ptr_array_index(rs->blocks, i);
+
+        bitmap_clear(block->bmap, 0, ram_block_pages(block));
+        if (block == main_ram()) {
+            bitmap_set(block->bmap, 0, 2);
+        }
+    }
+}
+
+static void save_machine(StreamWriter *writer, bool fixed_ram)
+{
+    StreamWriter *devices = writer_new(NULL);
+    StreamConfig local = config;
+    RamStats stats = {0};
+    GError *error = NULL;
+    RamState rs;
+
+    local.mapped_ram = fixed_ram;
+    memset(main_ram()->host + PAGE, MARK, PAGE);
+    sections_write_header(writer, &local);
+    if (!ram_setup(&rs, writer, fixed_ram, &stats, &error)) {
+        g_error("%s", error->message);
+    }
+    rs.fixed = (FixedRamWriter){.channel = writer->channel, .records = local.records, .find_zeroes = true};
+    if (!ram_save_setup(&rs, &error)) {
+        g_error("%s", error->message);
+    }
+    migration_bitmap_sync(&rs);
+    choose_pages(&rs);
+    ram_part_begin(&rs, SECTION_END);
+    while (ram_save_block(&rs)) {
+    }
+    ram_save_finish(&rs);
+    ram_part_end(&rs);
+    if (!sections_save_devices(devices, &local, &error)) {
+        g_error("%s", error->message);
+    }
+    writer_bytes(writer, devices->memory->data, devices->memory->len);
+    writer_free(devices);
+    bql_unlock();
+    ram_cleanup(&rs);
+    bql_lock();
+}
+
+/* The error's message, or NULL. */
+static char *load(StreamReader *reader, bool fixed_ram)
+{
+    StreamConfig local = config;
+    SectionLoader loader;
+    RamLoad ram;
+    char *message = NULL;
+    bool ok;
+
+    local.mapped_ram = fixed_ram;
+    globalstate_clear();
+    section_loader_init(&loader, reader, &local);
+    loader.iterative = &ram_section;
+    loader.iterative_opaque = &ram;
+    loader.lock_bql = true;
+    bql_unlock();
+    ok = sections_load_header(&loader);
+    loader.missing_is_error = loader.config.profile == STATE_PROFILE_NATIVE;
+    ram_load_init(&ram, loader.config.mapped_ram, "riscv_virt_board.ram");
+    ram.fixed = (FixedRamLoad){.records = loader.config.records, .readers = 1};
+    ok = ok && sections_load(&loader);
+    bql_lock();
+    ram_load_clear(&ram);
+    if (!ok) {
+        if (!reader->error || !reader->error->message[0]) {
+            g_error("a load failed without a reason");
+        }
+        message = g_strdup(reader->error->message);
+    }
+    section_loader_clear(&loader);
+    reader_free(reader);
+    return message;
+}
+
+/* What was let in must be able to run. */
+static void run_a_little(void)
+{
+    vm_start();
+    bql_unlock();
+    g_usleep(200);
+    bql_lock();
+    vm_stop(RUN_STATE_PAUSED);
+    count.ran++;
+}
+
+/* Counts the case; whether it was an error. */
+static bool settle(char *message)
+{
+    count.cases++;
+    if (message) {
+        count.errors++;
+        g_free(message);
+        return true;
+    }
+    if (count.loaded++ % 32 == 0) {
+        run_a_little();
+    }
+    return false;
+}
+
+#ifdef FUZZ_LIBFUZZER
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static bool made;
+
+    if (!made) {
+        make_machine();
+        made = true;
+    }
+    settle(load(reader_new_memory(data, size), false));
+    return 0;
+}
+
+#else
+
+static size_t stride(void)
+{
+    const char *text = g_getenv("FUZZ_STRIDE");
+
+    return MAX(1, text ? g_ascii_strtoull(text, NULL, 0) : 1);
+}
+
+static char *load_bytes(const uint8_t *data, size_t size)
+{
+    g_autofree uint8_t *copy = g_memdup2(data, size); /* of its own: a checker sees overruns */
+
+    return load(reader_new_memory(copy, size), false);
+}
+
+static GByteArray *capture(void)
+{
+    StreamWriter *writer = writer_new(NULL);
+    GByteArray *bytes = g_byte_array_ref(writer->memory);
+
+    save_machine(writer, false);
+    writer_free(writer);
+    return bytes;
+}
+
+/* Where the content of the marked page begins. */
+static size_t page_content(const GByteArray *stream)
+{
+    static const uint8_t mark[PAGE / 2] = {[0 ... PAGE / 2 - 1] = MARK};
+    const uint8_t *found = memmem(stream->data, stream->len, mark, sizeof(mark));
+
+    g_assert_nonnull(found);
+    return (size_t)(found - stream->data);
+}
+
+static void check_unharmed(const GByteArray *stream)
+{
+    g_autofree char *message = load_bytes(stream->data, stream->len);
+
+    g_assert_cmpstr(message, ==, NULL);
+}
+
+static void test_truncated(void)
+{
+    g_autoptr(GByteArray) stream = capture();
+    size_t end = stream->len, page = page_content(stream);
+
+    while (memcmp(stream->data + end - 3, "\0\6\0", 3)) {
+        end--; /* EOF, then the description, which may be missing */
+    }
+    for (size_t n = 0; n + 2 < end; n += n > page && n < page + PAGE - 64 ? 61 : stride()) {
+        g_assert_true(settle(load_bytes(stream->data, n)));
+    }
+    check_unharmed(stream);
+}
+
+static void test_flipped(void)
+{
+    g_autoptr(GByteArray) stream = capture();
+    size_t page = page_content(stream), skip = stride();
+
+    check_unharmed(stream);
+    for (size_t n = 0; n < stream->len * 8; n += skip) {
+        if (n / 8 == page + 16) {
+            n = (page + PAGE - 16) * 8;
+        }
+        stream->data[n / 8] ^= (uint8_t)(1 << n % 8);
+        settle(load_bytes(stream->data, stream->len));
+        stream->data[n / 8] ^= (uint8_t)(1 << n % 8);
+    }
+    check_unharmed(stream);
+}
+
+/* --- fixed-ram --- */
+
+static char *load_file(const char *path)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    GError *error = NULL;
+    Channel *channel = channel_open(uri, true, &error);
+    char *message;
+
+    g_assert_no_error(error);
+    g_assert_true(channel_prepare(channel, &error));
+    message = load(reader_new(channel), true);
+    channel_free(channel);
+    return message;
+}
+
+static void save_file(const char *path)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    GError *error = NULL;
+    Channel *channel = channel_open(uri, false, &error);
+    StreamWriter *writer;
+
+    g_assert_no_error(error);
+    g_assert_true(channel_prepare(channel, &error));
+    writer = writer_new(channel);
+    save_machine(writer, true);
+    writer_flush(writer);
+    g_assert_true(writer_ok(writer, &error));
+    writer_free(writer);
+    channel_free(channel);
+}
+
+static void flip_file(int fd, size_t n)
+{
+    uint8_t byte;
+
+    g_assert_cmpint(pread(fd, &byte, 1, (off_t)(n / 8)), ==, 1);
+    byte ^= (uint8_t)(1 << n % 8);
+    g_assert_cmpint(pwrite(fd, &byte, 1, (off_t)(n / 8)), ==, 1);
+}
+
+/* The first block's header, bitmap and what stands around them; the others' are like it.  Then the file is
+ * cut. */
+static void test_fixed_ram(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("godwit-fuzz-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(dir, "file", NULL);
+    size_t step = MAX(stride(), 1);
+    int fd;
+
+    save_file(path);
+    g_assert_cmpstr(load_file(path), ==, NULL);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(fd, >=, 0);
+    for (size_t n = 0; n<2048 * 8; n += n> 400 * 8 ? step * 37 : step) {
+        flip_file(fd, n);
+        settle(load_file(path));
+        flip_file(fd, n);
+    }
+    for (off_t size = 3000; size >= 0; size -= (off_t)step) { /* downwards: what is cut off stays off */
+        g_assert_cmpint(ftruncate(fd, size), ==, 0);
+        g_assert_true(settle(load_file(path)));
+    }
+    close(fd);
+    unlink(path);
+    rmdir(dir);
+}
+
+int main(int argc, char **argv)
+{
+    int status;
+
+    g_test_init(&argc, &argv, NULL);
+    make_machine();
+    g_test_add_func("/fuzz/stream/truncated-anywhere", test_truncated);
+    g_test_add_func("/fuzz/stream/any-bit-flipped", test_flipped);
+    g_test_add_func("/fuzz/fixed-ram/any-bit-flipped-or-cut", test_fixed_ram);
+    status = g_test_run();
+    printf("# %" PRIu64 " cases: %" PRIu64 " errors, %" PRIu64 " loaded, %" PRIu64 " of them run\n",
+           count.cases, count.errors, count.loaded, count.ran);
+    fflush(stdout);
+    _exit(status); /* the machine's threads are waiting; nothing is left to say */
+}
+
+#endif

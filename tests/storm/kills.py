@@ -1,0 +1,377 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Migrations that are killed, cut, cancelled or run out of space at random moments.
+
+kills.py EMULATOR GUEST [--rounds N] [--seed N]
+
+Never two machines run, never none, and the one that runs has lost nothing: the guest checks itself.  After each
+failure a second attempt succeeds, and the machine that it made is the source of the next round.
+"""
+import argparse
+import os
+import random
+import resource
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+from machine import Machine, MachineError  # noqa: E402
+
+RAM_MIB = 24
+STREAM_BYTES = 40 << 20  # about what a move takes; a cut comes anywhere in it, or not at all
+
+
+class Wrong(Exception):
+    pass
+
+
+class CuttingProxy:
+    """Passes bytes both ways between two unix sockets and closes both after `limit` bytes towards the destination."""
+
+    def __init__(self, path, target, limit):
+        self.limit = limit
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(1)
+        self.target = target
+        self.passed = 0
+        self.cut = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        source, _ = self.listener.accept()
+        destination = socket.socket(socket.AF_UNIX)
+        destination.connect(self.target)
+        back = threading.Thread(target=self.pump, args=(destination, source), daemon=True)
+        back.start()
+        self.pump(source, destination, self.limit)
+        for end in (source, destination):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        back.join(10)
+        source.close()
+        destination.close()
+        self.listener.close()
+
+    def pump(self, a, b, limit=None):
+        try:
+            while limit is None or self.passed < limit:
+                data = a.recv(65536 if limit is None else min(65536, limit - self.passed))
+                if not data:
+                    return
+                b.sendall(data)
+                if limit is not None:
+                    self.passed += len(data)
+            self.cut = True
+        except OSError:
+            pass
+
+
+class Kills:
+    def __init__(self, binary, guest, seed):
+        self.binary = binary
+        self.guest = guest
+        self.random = random.Random(seed)
+        self.folder = tempfile.mkdtemp(prefix='godwit-kills-')
+        self.counts = {}
+        self.number = 0
+        self.all = []
+
+    def close(self):
+        for machine in self.all:
+            machine.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, name):
+        self.number += 1
+        return os.path.join(self.folder, f'{name}{self.number}')
+
+    def machine(self, *more):
+        args = ['-M', 'virt', '-smp', '2', '-m', f'{RAM_MIB}M', '-bios', self.guest]
+        self.number += 1
+        machine = Machine(self.binary, self.folder, f'm{self.number}', args + list(more))
+        self.all.append(machine)
+        return machine
+
+    def destination(self, uri, capability=None):
+        machine = self.machine('-incoming', 'defer')
+        if capability:
+            self.capability(machine, capability)
+        machine.qmp('migrate-incoming', uri=uri)
+        return machine
+
+    def capability(self, machine, name, on=True):
+        machine.qmp('migrate-set-capabilities', capabilities=[{'capability': name, 'state': on}])
+
+    def parameters(self, machine, bandwidth, downtime):
+        machine.qmp('migrate-set-parameters', **{'max-bandwidth': bandwidth, 'downtime-limit': downtime})
+
+    # --- looking ---
+
+    @staticmethod
+    def alive(machine):
+        return machine.process.poll() is None
+
+    def drain(self):
+        for machine in self.all:
+            if self.alive(machine):
+                machine.poll_serial()
+
+    def pause(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.drain()
+            time.sleep(min(0.02, max(0, end - time.monotonic())))
+
+    def ask(self, machine, command):
+        """A destination whose load fails ends, perhaps while it is asked: {} then."""
+        if not self.alive(machine):
+            return {}
+        try:
+            return machine.qmp(command)
+        except (OSError, MachineError):
+            machine.process.wait(20)
+            return {}
+
+    def running(self, machine):
+        return self.ask(machine, 'query-status').get('running', False)
+
+    def wait(self, what, condition, timeout=60):
+        end = time.monotonic() + timeout
+        while not condition():
+            self.drain()
+            if time.monotonic() > end:
+                raise Wrong(f'{what} does not come')
+            time.sleep(0.01)
+
+    def check_guest(self, machine):
+        start = len(machine.poll_serial())
+        start = machine.wait_serial(b'V', start=start, timeout=60)
+        machine.wait_serial(b'V', start=start, timeout=60)
+        if b'LOST' in machine.output:
+            at = machine.output.index(b'LOST')
+            raise Wrong(f'{machine.name}: the guest says {machine.output[at:at + 60]!r}')
+
+    def status(self, machine):
+        return machine.qmp('query-migrate').get('status')
+
+    def ended(self, machine):
+        return self.status(machine) in ('completed', 'failed', 'cancelled')
+
+    def exactly_one(self, source, destination):
+        """The machine that runs, now that the attempt is over on the source, if it lives."""
+        self.wait('the end of the load',
+                  lambda: self.ask(destination, 'query-status').get('status') != 'inmigrate', 30)
+        running = [m for m in (source, destination) if self.alive(m) and self.running(m)]
+        if len(running) != 1:
+            states = [(m.name, m.qmp('query-status')['status'] if self.alive(m) else 'dead', m.log()[-200:])
+                      for m in (source, destination)]
+            raise Wrong(f'{len(running)} machines run: {states}')
+        return running[0]
+
+    def note(self, what):
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    # --- the accidents; each returns the machine that runs ---
+
+    def random_moment(self):
+        self.pause(self.random.choice([0, 0.01, 0.05, 0.1, 0.2, 0.4]) * self.random.random() * 2)
+
+    def start(self, source, uri):
+        self.parameters(source, self.random.choice([0, 16 << 20, 64 << 20]), self.random.choice([1, 50, 1000]))
+        source.qmp('migrate', uri=uri)
+
+    def let_converge(self, source):
+        if self.alive(source) and not self.ended(source):
+            self.parameters(source, 0, 2000)
+
+    def kill_destination(self, source):
+        uri = 'unix:' + self.path('s')
+        destination = self.destination(uri)
+        self.start(source, uri)
+        self.random_moment()
+        if self.random.random() < 0.5:
+            self.let_converge(source)
+            self.pause(self.random.random() * 0.1)
+        took_over = self.running(destination)
+        destination.kill()
+        self.wait('the end of the migration', lambda: self.ended(source))
+        if self.status(source) == 'completed':
+            # it was the destination's machine already: killing it is killing the machine; here it is again
+            self.note('killed destinations that had the machine' if took_over else 'killed at the handover')
+            if self.running(source):
+                raise Wrong('the source runs although it gave the machine up')
+            source.qmp('cont')
+        else:
+            self.note('destinations killed')
+        return self.exactly_one(source, destination)
+
+    def kill_source(self, source):
+        """With a file of the machine to start again from, when it dies with the source."""
+        uri = 'unix:' + self.path('s')
+        destination = self.destination(uri)
+        saved = self.save(source)
+        self.start(source, uri)
+        self.random_moment()
+        if self.random.random() < 0.5:
+            self.let_converge(source)
+            self.pause(self.random.random() * 0.1)
+        source.kill()
+        self.note('sources killed')
+        end = time.monotonic() + 30
+        while self.alive(destination) and not self.running(destination) and time.monotonic() < end:
+            time.sleep(0.01)
+        if self.alive(destination) and self.running(destination):
+            self.note('sources killed after the machine had moved')
+            os.unlink(saved)
+            return destination
+        destination.kill()
+        restored = self.destination('file:' + saved, 'mapped-ram')
+        self.wait('the restored machine', lambda: self.running(restored))
+        self.capability(restored, 'mapped-ram', False)
+        os.unlink(saved)
+        return restored
+
+    def save(self, source):
+        path = self.path('saved')
+        self.capability(source, 'mapped-ram')
+        self.parameters(source, 0, 2000)
+        source.qmp('migrate', uri='file:' + path)
+        self.wait('the end of the save', lambda: self.ended(source))
+        if self.status(source) != 'completed':
+            raise Wrong(f'the save failed: {source.qmp("query-migrate").get("error-desc")}')
+        self.capability(source, 'mapped-ram', False)
+        source.qmp('cont')
+        return path
+
+    def cut_connection(self, source):
+        target, front = self.path('t'), self.path('p')
+        destination = self.destination('unix:' + target)
+        limit = self.random.choice([self.random.randrange(1, 2000), self.random.randrange(1, STREAM_BYTES)])
+        proxy = CuttingProxy(front, target, limit)
+        self.start(source, 'unix:' + front)
+        self.random_moment()
+        self.let_converge(source)
+        self.wait('the end of the migration', lambda: self.ended(source))
+        self.note('connections cut' if proxy.cut else 'connections that outlived the migration')
+        if self.status(source) == 'completed' and self.alive(destination):
+            self.wait('the end of the load', lambda: not self.alive(destination) or
+                      self.running(destination), 10)
+        if self.status(source) == 'completed' and not self.alive(destination):
+            self.note('cut between handover and start')
+            source.qmp('cont')
+        winner = self.exactly_one(source, destination)
+        (destination if winner is source else source).kill()
+        return winner
+
+    def cancel(self, source):
+        uri = 'unix:' + self.path('s')
+        destination = self.destination(uri)
+        self.start(source, uri)
+        self.random_moment()
+        if self.random.random() < 0.5:
+            self.let_converge(source)
+            self.pause(self.random.random() * 0.05)
+        source.qmp('migrate_cancel')
+        self.wait('the end of the migration', lambda: self.ended(source))
+        self.note('cancelled' if self.status(source) == 'cancelled' else 'cancelled too late')
+        if self.status(source) == 'completed':
+            self.wait('the destination', lambda: self.running(destination))
+        winner = self.exactly_one(source, destination)
+        (destination if winner is source else source).kill()
+        return winner
+
+    def file_limit(self, source):
+        """The file may not grow past a random size: as on a full disk."""
+        mapped = self.random.random() < 0.5
+        path = self.path('f')
+        limit = self.random.randrange(1, RAM_MIB << 19)
+        self.capability(source, 'mapped-ram', mapped)
+        resource.prlimit(source.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        self.start(source, 'file:' + path)
+        self.let_converge(source)
+        self.wait('the end of the save', lambda: self.ended(source))
+        resource.prlimit(source.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        self.capability(source, 'mapped-ram', False)
+        if self.status(source) != 'failed':
+            raise Wrong(f'a save of {RAM_MIB} MiB into {limit} bytes (mapped {mapped}) ended as {self.status(source)}')
+        self.note('full disks')
+        if os.path.exists(path):
+            os.unlink(path)
+        return source
+
+    def broken_device(self, source):
+        self.start(source, self.random.choice(['file:/dev/full', 'exec:head -c 100000 > /dev/null; exit 3',
+                                               'exec:cat > /dev/full']))
+        self.let_converge(source)
+        self.wait('the end of the save', lambda: self.ended(source))
+        if self.status(source) != 'failed':
+            raise Wrong(f'a save to a broken device ended as {self.status(source)}')
+        self.note('broken devices')
+        return source
+
+    # --- rounds ---
+
+    def second_attempt(self, source):
+        uri = 'unix:' + self.path('s')
+        destination = self.destination(uri)
+        self.parameters(source, 0, 2000)
+        source.qmp('migrate', uri=uri)
+        self.wait('the second attempt', lambda: self.ended(source))
+        if self.status(source) != 'completed':
+            raise Wrong(f'the second attempt failed: {source.qmp("query-migrate").get("error-desc")}')
+        self.wait('the destination', lambda: self.running(destination))
+        if self.running(source):
+            raise Wrong('both machines run')
+        source.kill()
+        return destination
+
+    def run(self, rounds):
+        accidents = [self.kill_destination, self.cut_connection, self.cancel, self.file_limit, self.kill_source,
+                     self.broken_device]
+        source = self.machine()
+        self.check_guest(source)
+        for n in range(rounds):
+            accident = accidents[n % len(accidents)]
+            try:
+                source = accident(source)
+                self.check_guest(source)
+                source = self.second_attempt(source)
+                self.check_guest(source)
+            except (Wrong, MachineError, OSError) as error:
+                raise Wrong(f'round {n}, {accident.__name__}: {error}') from error
+            self.all = [source]
+        return rounds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('binary')
+    parser.add_argument('guest')
+    parser.add_argument('--rounds', type=int, default=18)
+    parser.add_argument('--seed', type=int, default=1)
+    options = parser.parse_args()
+    kills = Kills(options.binary, options.guest, options.seed)
+    start = time.monotonic()
+    try:
+        kills.run(options.rounds)
+        problem = None
+    except Wrong as error:
+        problem = error
+    finally:
+        kills.close()
+    print('# ' + ', '.join(f'{n} {what}' for what, n in sorted(kills.counts.items())) +
+          f'; {time.monotonic() - start:.1f} s')
+    print(f'not ok 1 kills # {problem}' if problem else 'ok 1 kills')
+    return 1 if problem else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whole machines that store everywhere, moved back and forth; after each move memory is compared byte for byte.
+
+storm.py EMULATOR GUEST [--faulty EMULATOR] [--seconds N] [--seed N] [NAME ...]
+
+The machines have two NUMA nodes, so that the second RAM block lies at a ram_addr_t that is not 0.  EMULATOR in
+--faulty has a bug of the peer's put in (named by GODWIT_TEST_FAULT): the regressions must notice it.
+"""
+import argparse
+import mmap
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+from machine import Machine, MachineError  # noqa: E402
+
+PAGE = 4096
+RAM_BASE = 0x80000000
+RAM_MIB = 24
+NODES = (9, 15)  # MiB; no multiples of the 256 KiB that a word of the dirty bitmap stands for
+
+
+class Lost(Exception):
+    pass
+
+
+class Storm:
+    def __init__(self, binary, guest, seed):
+        self.binary = binary
+        self.guest = guest
+        self.random = random.Random(seed)
+        self.folder = tempfile.mkdtemp(prefix='godwit-storm-')
+        self.machines = []
+        self.counts = {'moves': 0, 'saves': 0, 'cancels': 0, 'passes': 0, 'pages': 0, 'bytes compared': 0}
+
+    def close(self):
+        for machine in self.machines:
+            machine.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def machine(self, *more, one_block=False, env=None):
+        args = ['-M', 'virt', '-smp', '2', '-m', f'{RAM_MIB}M', '-bios', self.guest]
+        for i, size in enumerate(() if one_block else NODES):
+            args += ['-object', f'memory-backend-ram,id=m{i},size={size}M', '-numa', f'node,memdev=m{i}']
+        machine = Machine(self.binary, self.folder, f'm{len(self.machines)}', args + list(more),
+                          env={**os.environ, **(env or {})})
+        self.machines.append(machine)
+        return machine
+
+    def destination(self, uri, **how):
+        """Stays stopped after the load, so that its memory can be compared."""
+        machine = self.machine('-S', '-incoming', 'defer', **how)
+        machine.qmp('migrate-incoming', uri=uri)
+        return machine
+
+    def pause(self, seconds):
+        """Reads what guests print meanwhile: one whose serial line is full waits, and stores nothing."""
+        end = time.monotonic() + seconds
+        while True:
+            for machine in self.machines:
+                if machine.process.poll() is None:
+                    machine.poll_serial()
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, 0.05))
+
+    # --- checks ---
+
+    def memory(self, machine, name):
+        path = self.path(name)
+        machine.qmp('pmemsave', val=RAM_BASE, size=RAM_MIB << 20, filename=path)
+        return path
+
+    def compare(self, source, destination):
+        """Both are stopped."""
+        paths = [self.memory(source, 'a.ram'), self.memory(destination, 'b.ram')]
+        with open(paths[0], 'rb') as a, open(paths[1], 'rb') as b:
+            with mmap.mmap(a.fileno(), 0, access=mmap.ACCESS_READ) as x, \
+                    mmap.mmap(b.fileno(), 0, access=mmap.ACCESS_READ) as y:
+                stale = [at // PAGE for at in range(0, len(x), PAGE) if x[at:at + PAGE] != y[at:at + PAGE]]
+                self.counts['bytes compared'] += len(x)
+        if stale:
+            raise Lost(f'{len(stale)} pages differ, the first is {stale[0]}')
+
+    def check_guest(self, machine, least=2):
+        """The guest goes on and finds nothing missing."""
+        start = len(machine.poll_serial())
+        for _ in range(least):
+            start = machine.wait_serial(b'V', start=start)
+        if b'LOST' in machine.output:
+            at = machine.output.index(b'LOST')
+            raise Lost(f'{machine.name}: the guest says {machine.output[at:at + 40]!r}')
+
+    def note(self, info):
+        self.counts['passes'] += info['ram']['dirty-sync-count']
+        self.counts['pages'] += info['ram']['normal'] + info['ram']['duplicate']
+
+    # --- moves ---
+
+    def parameters(self, machine, **values):
+        machine.qmp('migrate-set-parameters', **{name.replace('_', '-'): value for name, value in values.items()})
+
+    def capability(self, machine, name, on=True):
+        machine.qmp('migrate-set-capabilities', capabilities=[{'capability': name, 'state': on}])
+
+    def wait_passes(self, machine, passes, timeout=60):
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            info = machine.qmp('query-migrate')
+            if info.get('ram', {}).get('dirty-sync-count', 0) >= passes or info['status'] not in ('setup', 'active'):
+                return
+            self.pause(0.01)
+
+    def cancel(self, machine):
+        machine.qmp('migrate_cancel')
+        deadline = time.monotonic() + 60
+        while machine.qmp('query-migrate')['status'] not in ('cancelled', 'failed', 'completed'):
+            if time.monotonic() > deadline:
+                raise MachineError(f'{machine.name}: cancel did not end')
+            self.pause(0.01)
+        self.counts['cancels'] += 1
+
+    def finish(self, machine, timeout=120):
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            info = machine.qmp('query-migrate')
+            if info['status'] == 'completed':
+                self.note(info)
+                return
+            if info['status'] in ('failed', 'cancelled'):
+                raise MachineError(f'{machine.name}: {info["status"]}: {info.get("error-desc")}')
+            self.pause(0.01)
+        raise MachineError(f'{machine.name}: the migration does not end')
+
+    def slow_then_fast(self, source, uri, passes, bandwidth):
+        """Too slow to converge for some passes, then as fast as can be."""
+        self.parameters(source, max_bandwidth=bandwidth, downtime_limit=1)
+        source.qmp('migrate', uri=uri)
+        self.wait_passes(source, passes)
+        self.parameters(source, max_bandwidth=0, downtime_limit=2000)
+        self.finish(source)
+
+    def regression(self, one_block=False, auto_converge=False, passes=5, bandwidth=32 << 20, env=None):
+        uri = 'unix:' + self.path('socket')
+        source = self.machine(one_block=one_block, env=env)
+        self.check_guest(source)
+        destination = self.destination(uri, one_block=one_block)
+        if auto_converge:
+            self.capability(source, 'auto-converge')
+        self.slow_then_fast(source, uri, passes, bandwidth)
+        destination.wait_status('paused')
+        self.counts['moves'] += 1
+        self.compare(source, destination)
+        destination.qmp('cont')
+        self.check_guest(destination)
+        source.kill()
+        destination.kill()
+
+    def conditional(self, **how):
+        """At 8 MiB/s the first pass takes 3 s; of the second block a sync each second finds only pending pages."""
+        self.regression(auto_converge=True, bandwidth=8 << 20, passes=4, **how)
+
+    # --- the storms ---
+
+    def back_and_forth(self, seconds):
+        """Moves and saves with random settings, cancels in between."""
+        end = time.monotonic() + seconds
+        source = self.machine()
+        rounds = 0
+        while time.monotonic() < end or rounds < 4:
+            self.check_guest(source, 1)
+            if self.random.random() < 0.3:
+                self.start_and_cancel(source)
+            kind = rounds % 4
+            source = self.move_by_file(source, live=kind == 3) if kind % 2 else self.move_by_socket(source)
+            rounds += 1
+        self.check_guest(source)
+
+    def random_settings(self, source):
+        self.capability(source, 'auto-converge', self.random.random() < 0.5)
+        self.parameters(source, max_bandwidth=self.random.choice([0, 8 << 20, 64 << 20]),
+                        downtime_limit=self.random.choice([1, 20, 300]))
+
+    def start_and_cancel(self, source):
+        uri = 'unix:' + self.path('cancelled')
+        destination = self.destination(uri)
+        self.parameters(source, max_bandwidth=4 << 20, downtime_limit=1)
+        source.qmp('migrate', uri=uri)
+        self.wait_passes(source, self.random.randint(1, 3), timeout=0.3)
+        self.cancel(source)
+        destination.kill()
+        self.check_guest(source, 1)
+
+    def handed_over(self, source, destination):
+        destination.wait_status('paused')
+        self.compare(source, destination)
+        source.kill()
+        destination.qmp('cont')
+        self.check_guest(destination, 1)
+        return destination
+
+    def move_by_socket(self, source):
+        uri = 'unix:' + self.path('socket')
+        destination = self.destination(uri)
+        self.random_settings(source)
+        source.qmp('migrate', uri=uri)
+        self.pause(self.random.random() * 0.4)
+        self.parameters(source, max_bandwidth=0, downtime_limit=2000)
+        self.finish(source)
+        self.counts['moves'] += 1
+        return self.handed_over(source, destination)
+
+    def move_by_file(self, source, live):
+        path = self.path('state')
+        if os.path.exists(path):
+            os.unlink(path)
+        self.capability(source, 'mapped-ram')
+        if not live:
+            source.qmp('stop')
+        self.random_settings(source)
+        source.qmp('migrate', uri='file:' + path)
+        self.pause(self.random.random() * 0.3)
+        self.parameters(source, max_bandwidth=0, downtime_limit=2000)
+        self.finish(source)
+        self.counts['saves'] += 1
+        destination = self.machine('-S', '-incoming', 'defer')
+        self.capability(destination, 'mapped-ram')
+        destination.qmp('migrate-incoming', uri='file:' + path)
+        destination = self.handed_over(source, destination)
+        self.capability(destination, 'mapped-ram', False)
+        return destination
+
+
+# --- the tests: name -> function(storm, options) ---
+
+def second_block_is_rearmed_at_its_address(storm, options):
+    """The peer's wrong offset: too slow to converge, then unlimited; stores into the second block."""
+    storm.regression()
+
+
+def rearm_does_not_depend_on_pending(storm, options):
+    """The peer's conditional re-arm: auto-converge, whose syncs in mid-pass find only pages that are pending."""
+    storm.conditional()
+    storm.conditional(one_block=True)
+
+
+def back_and_forth(storm, options):
+    storm.back_and_forth(options.seconds)
+
+
+def must_be_noticed(storm, options, test, fault):
+    storm.binary = options.faulty
+    for _ in range(12):
+        try:
+            test(storm, fault)
+        except Lost as lost:
+            print(f'#   with {fault}: {lost}')
+            return
+    raise AssertionError(f'nobody noticed {fault}')
+
+
+def wrong_offset_is_noticed(storm, options):
+    must_be_noticed(storm, options, lambda s, fault: s.regression(env={'GODWIT_TEST_FAULT': fault}), 'rearm-offset')
+
+
+def conditional_rearm_is_noticed(storm, options):
+    must_be_noticed(storm, options, lambda s, fault: s.conditional(env={'GODWIT_TEST_FAULT': fault}),
+                    'rearm-conditional')
+
+
+TESTS = [second_block_is_rearmed_at_its_address, rearm_does_not_depend_on_pending, back_and_forth]
+MUTATIONS = [wrong_offset_is_noticed, conditional_rearm_is_noticed]
+
+
+def run(test, options):
+    storm = Storm(options.binary, options.guest, options.seed)
+    start = time.monotonic()
+    try:
+        test(storm, options)
+    except (Lost, MachineError, AssertionError) as error:
+        return f'{error}'
+    finally:
+        storm.close()
+        counts = ', '.join(f'{value} {name}' for name, value in storm.counts.items() if value)
+        print(f'#   {counts or "nothing counted"}; {time.monotonic() - start:.1f} s')
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('binary')
+    parser.add_argument('guest')
+    parser.add_argument('--faulty')
+    parser.add_argument('--seconds', type=float, default=6)
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('names', nargs='*')
+    options = parser.parse_intermixed_args()
+    tests = [t for t in TESTS + (MUTATIONS if options.faulty else []) if not options.names or
+             t.__name__ in options.names]
+    failed = 0
+    for number, test in enumerate(tests, 1):
+        problem = run(test, options)
+        failed += problem is not None
+        print(f'{"not ok" if problem else "ok"} {number} {test.__name__}{" # " + problem if problem else ""}',
+              flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
