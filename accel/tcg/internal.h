@@ -26,7 +26,7 @@ typedef struct TcgCpu TcgCpu;
     X(entries, "entries of translated code from the main loop")                                              \
     X(lookups, "lookups that the inline jump table did not answer")                                          \
     X(table_hits, "lookups that the jump table answered after a change of mode")                             \
-    X(cached_blocks, "lookups that found their block in the vCPU's cache of blocks")                              \
+    X(cached_blocks, "lookups that found their block in the vCPU's cache of blocks")                         \
     X(table_takeovers, "jump tables emptied because the key of their mode changed")                          \
     X(exit_requests, "exits because of a request")                                                           \
     X(exit_lookups, "exits to look the pc up")                                                               \

@@ -2,12 +2,13 @@
 /*
  * Lockstep: sync points, comparison, and what is said about the first difference.
  *
- * Links and jump tables are off, so that each block is entered by a lookup: there the state that the last one
- * left is compared and the shadow runs ahead through the next.  A block may also leave at a backward jump where
- * somebody asked for the thread; the shadow keeps its state at each of them.
+ * Links and jump tables are off, so that each block is entered by a lookup: there the state that the last
+ * one left is compared and the shadow runs ahead through the next.  A block may also leave at a backward jump
+ * where somebody asked for the thread; the shadow keeps its state at each of them.
  *
- * A device may write to memory between the shadow's load and the code's.  So before a difference counts, all loads
- * of the shadow are repeated: if one gives something else now, the block proves nothing and is passed over.
+ * A device may write to memory between the shadow's load and the code's.  So before a difference counts, all
+ * loads of the shadow are repeated: if one gives something else now, the block proves nothing and is passed
+ * over.
  */
 #include "lockstep.h"
 
@@ -52,8 +53,8 @@ bool lockstep_init(TcgCpu *tc, GError **error)
 
 static void note(GString *out, const char *what, uint64_t code, uint64_t shadow)
 {
-    g_string_append_printf(out, "  %-10s translated 0x%016" PRIx64 "  interpreted 0x%016" PRIx64 "\n", what, code,
-                           shadow);
+    g_string_append_printf(out, "  %-10s translated 0x%016" PRIx64 "  interpreted 0x%016" PRIx64 "\n", what,
+                           code, shadow);
 }
 
 static void note_if_differs(GString *out, const char *what, uint64_t code, uint64_t shadow)
@@ -260,7 +261,8 @@ static void list_guest_code(const Lockstep *l, GString *out)
     if (cpu->ops->disassemble && tb->end_offset > offset &&
         tlb_lookup_fetch(l->shadow.tc, l->start_pc, l->shadow.tc->ops->fetch_mmu_idx(l->shadow.tc->env), true,
                          &page)) {
-        cpu->ops->disassemble(cpu, l->start_pc, page.host, MIN(tb->end_offset, TARGET_PAGE_SIZE) - offset, out);
+        cpu->ops->disassemble(cpu, l->start_pc, page.host,
+                              MIN(tb->end_offset, TARGET_PAGE_SIZE) - offset, out);
     }
 }
 
@@ -281,8 +283,9 @@ static G_GNUC_NORETURN void report(Lockstep *l, const char *where, const char *d
     g_autofree IRBlock *ir = g_new0(IRBlock, 1);
     const ShadowBlock *b = l->shadow.block;
 
-    g_string_printf(out, "lockstep: translated code and interpreter differ %s of the block at 0x%" PRIx64 ":\n%s", where,
-                    l->start_pc, differences);
+    g_string_printf(out,
+                    "lockstep: translated code and interpreter differ %s of the block at 0x%" PRIx64 ":\n%s",
+                    where, l->start_pc, differences);
     g_string_append(out, "state before:\n");
     list_start(l, out);
     g_string_append(out, "guest code:\n");
@@ -368,7 +371,9 @@ static void check_end(Lockstep *l)
         note_if_differs(out, "pc", s->tc->env->pc, s->next_pc);
         compare(s, out);
     } else {
-        g_string_append_printf(out, "  the interpreter stopped at offset 0x%x for %s at 0x%" PRIx64 "; pc is 0x%" PRIx64 "\n",
+        g_string_append_printf(out,
+                               "  the interpreter stopped at offset 0x%x for %s at 0x%" PRIx64
+                               "; pc is 0x%" PRIx64 "\n",
                                s->regs->insn_offset, stop_names[s->stop], s->stop_addr, s->tc->env->pc);
     }
     if (out->len && !(!l->synced && left_before_start(l)) && !left_at_backward_jump(s)) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lockstep: a shadow of the vCPU interprets each block before translated code runs it, and both must agree.
+ * Lockstep: a shadow of the vCPU interprets each block before translated code runs it; both must agree.
  *
- *     lookup -> shadow runs the block's IR against a write buffer -> translated code runs -> compare -> lookup ...
+ *     lookup -> shadow runs the block's IR on copies -> translated code runs -> compare -> lookup ...
  *
- * The shadow never changes guest state: its registers are copies, and its stores stay in an overlay.  What it must
- * not do itself (helpers with effects, devices, accesses that fault) stops it: a sync point.  Translated code comes
- * by the same place through a hook here; states are compared, the real thing happens once, and the shadow goes
- * on with its result.
+ * The shadow never changes guest state: its registers are copies, and its stores stay in an overlay.  What
+ * it must not do itself (helpers with effects, devices, accesses that fault) stops it: a sync point.
+ * Translated code comes by the same place through a hook here; states are compared, the real thing happens
+ * once, and the shadow goes on with its result.
  *
  * All of it belongs to the one vCPU's thread.
  */

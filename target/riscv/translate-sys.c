@@ -386,11 +386,22 @@ static bool inline_sie(DisasContext *ctx, const RISCVInsn *i)
     return true;
 }
 
-/* Is it known that the write flips sstatus.SUM, so that the next instruction runs in another mode? */
-static bool changes_sum(DisasContext *ctx, const RISCVInsn *i)
+/*
+ * Will the write flip sstatus.SUM, so that the next instruction runs in another mode?  A guess, which only
+ * makes it faster.  Kernels hold the bit in some register around their accesses to user memory; the other
+ * register they write so is a saved interrupt state, fresh from an andi.
+ */
+static bool likely_changes_sum(DisasContext *ctx, const RISCVInsn *i)
 {
-    return i->imm == 0x100 && (i->id == INSN_csrrs || i->id == INSN_csrrc) &&
-           (ctx->lui_valid & BIT(i->rs1)) && (ctx->lui[i->rs1] & MSTATUS_SUM);
+    const RISCVInsn *before = ctx->at ? &ctx->insns[ctx->at - 1].insn : NULL;
+
+    if (i->imm != 0x100 || (i->id != INSN_csrrs && i->id != INSN_csrrc)) {
+        return false;
+    }
+    if (ctx->lui_valid & BIT(i->rs1)) {
+        return ctx->lui[i->rs1] & MSTATUS_SUM;
+    }
+    return !before || before->id != INSN_andi || before->rd != i->rs1 || before->imm < 0;
 }
 
 /* fflags: what libm does around quiet comparisons */
@@ -444,7 +455,7 @@ static bool csr_write(DisasContext *ctx, const RISCVInsn *i, IRRef operand)
     }
     if (p && p->write_mask && csr_op(i->raw) == CSR_OP_WRITE) {
         plain_write(ctx, p, i->rd, operand);
-    } else if (riscv_csr_ends_block(i->imm) || changes_sum(ctx, i)) {
+    } else if (riscv_csr_ends_block(i->imm) || likely_changes_sum(ctx, i)) {
         gen_call_jump(ctx, helper_csr_jump, operand, gen_const(ctx, i->raw), IR_ZERO);
     } else {
         gen_call(ctx, i->rd, helper_csr, operand, gen_const(ctx, i->raw), IR_ZERO);

@@ -2,7 +2,8 @@
 /*
  * What all random streams share: start-up, rounds, trap handler, checkpoints.  Included by the assembler.
  *
- * The handler keeps every register.  STREAM_MODE: 0 U, 1 S, 3 M.  In round k > 0 page k - 1 of the window is not mapped.
+ * The handler keeps every register.  STREAM_MODE: 0 U, 1 S, 3 M.  In round k > 0 page k - 1 of the window is
+ * not mapped.
  */
 #define FINISHER 0x100000
 #define UART     0x10000000

@@ -26,6 +26,8 @@ WINDOW = 0x40000000      # virtual address of the data pages in S- and U-mode
 ALIAS = 0x40010000       # the same pages once more, read-only
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPLAY_LIMIT = 60
+# Seeds for which there is no golden answer: the peer sets the A bit of a read-only leaf that nothing has read.
+NO_GOLDEN = {9, 30}
 
 SPECIAL = [0, 1, 2, 0xff, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, (1 << 63) - 1, 1 << 63, (1 << 64) - 1,
            0xffffffff80000000, 0xffff, 0x8000, 0x5555555555555555, 0xaaaaaaaaaaaaaaaa]
@@ -459,7 +461,7 @@ def check_seed(args, seed, golden, peer, folder):
     if seed in golden and digest(answers[first]) != golden[seed]:
         print('seed %d: %s differs from the golden answer' % (seed, first))
         bad = 1
-    if peer:
+    if peer and seed not in NO_GOLDEN:
         text = run([peer], elf)
         if digest(text) != digest(answers[first]):
             print('seed %d: %s and the peer differ: %s' % (seed, first, first_difference(answers[first], text)))
@@ -491,7 +493,7 @@ def main():
         if args.what == 'golden':
             with open(args.golden, 'w') as f:
                 f.write('# seed and digest of what the peer prints (stream.py golden)\n')
-                for seed in seeds:
+                for seed in sorted(set(seeds) - NO_GOLDEN):
                     f.write('%d %s\n' % (seed, digest(run([peer], build(args.cc, seed, folder)))))
             return 0
         if not peer:

@@ -27,7 +27,7 @@ BARE = ['-M', 'virt,acpi=off', '-nodefaults']
 VIRTIO = ['-blockdev', 'null-co,node-name=n,size=1048576', '-device', 'virtio-blk-device,drive=n',
           '-netdev', 'hubport,id=h,hubid=0', '-device', 'virtio-net-device,netdev=h', '-device', 'virtio-rng-device']
 MODERN = ['-global', 'virtio-mmio.force-legacy=false']
-ROUNDS = 5
+ROUNDS = int(os.environ.get('GODWIT_ROUNDS', '5'))
 
 
 class Failed(Exception):

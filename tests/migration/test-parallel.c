@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Several threads at once: fixed-ram files (mapped, checked, written in parallel), and multifd over sockets. */
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -328,6 +329,53 @@ static void test_multifd_cancel(void)
     finish(from, to, &two_harts);
 }
 
+static void test_multifd_destination_dies(void)
+{
+    g_autofree char *uri = unix_uri();
+    g_autofree char *options = g_strdup_printf(MULTIFD, 4, "zstd");
+    QTestState *from = start_source(&two_harts), *to = start_destination(&two_harts, uri, options);
+
+    set_multifd(from, 4, "zstd");
+    set_parameter(from, "max-bandwidth", 0);
+    set_parameter(from, "downtime-limit", 0);
+    migrate(from, uri);
+    wait_status(from, "active");
+    qtest_set_expected_status(to, -1);
+    qtest_kill(to, SIGKILL);
+    qtest_quit(to);
+    g_free(wait_failed(from));
+    wait_run_status(from, "running");
+    check_guest_runs(from, "source");
+    to = start_destination(&two_harts, uri, options);
+    migrate_live(from, uri);
+    finish(from, to, &two_harts);
+}
+
+static void test_multifd_pause_before_switchover(void)
+{
+    g_autofree char *uri = unix_uri();
+    g_autofree char *options = g_strdup_printf(MULTIFD, 2, "none");
+    QTestState *from = start_source(&two_harts), *to = start_destination(&two_harts, uri, options);
+
+    set_multifd(from, 2, "none");
+    set_capability(from, "pause-before-switchover", true);
+    fast_migration(from);
+    migrate(from, uri);
+    wait_status(from, "pre-switchover");
+    qtest_qmp_assert_success(from, "{'execute': 'migrate_cancel'}");
+    wait_status(from, "cancelled");
+    check_guest_runs(from, "source");
+    qtest_set_expected_status(to, 1);
+    g_assert_cmpint(qtest_wait_exit(to), ==, 1);
+    qtest_quit(to);
+    to = start_destination(&two_harts, uri, options);
+    migrate(from, uri);
+    wait_status(from, "pre-switchover");
+    qtest_qmp_assert_success(from, "{'execute': 'migrate-continue', 'arguments': {'state': 'pre-switchover'}}");
+    wait_status(from, "completed");
+    finish(from, to, &two_harts);
+}
+
 static void test_multifd_is_off_at_the_destination(void)
 {
     g_autofree char *uri = unix_uri();
@@ -538,6 +586,8 @@ int main(int argc, char **argv)
     g_test_add_func("/parallel/multifd/tcp-zlib", test_multifd_tcp_zlib);
     g_test_add_func("/parallel/multifd/zstd-without-zero-detection", test_multifd_zstd);
     g_test_add_func("/parallel/multifd/cancel-and-again", test_multifd_cancel);
+    g_test_add_func("/parallel/multifd/destination-dies-and-again", test_multifd_destination_dies);
+    g_test_add_func("/parallel/multifd/pause-before-switchover", test_multifd_pause_before_switchover);
     g_test_add_func("/parallel/multifd/off-at-the-destination", test_multifd_is_off_at_the_destination);
     g_test_add_func("/parallel/multifd/other-compression", test_multifd_other_compression);
     g_test_add_func("/parallel/switchover-ack/native", test_switchover_ack);
