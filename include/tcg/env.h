@@ -39,7 +39,8 @@ static inline unsigned tlb_index(uint64_t addr)
 }
 #define TLB_EMPTY_TAG(slot) ((uint64_t)((slot) ^ 1) << TCG_PAGE_BITS)
 
-#define JUMP_TABLE_BITS 12
+/* a kernel that forks and executes jumps to some three thousand places: with 12 bits half of them conflict */
+#define JUMP_TABLE_BITS 14
 /* Where indirect and cross-page jumps look first; index from pc >> 1.  host: a block's table entry. */
 typedef struct JumpTableEntry {
     uint64_t pc; /* UINT64_MAX: empty */

@@ -322,11 +322,10 @@ static void emit_table_jump(Emit *e)
         asm_jmp(a, x86_host.thunks.lookup);
         return;
     }
-    /* jump_table_index() * 16: the low 16 bits of pc * 8, as pc is even. */
-    _Static_assert(JUMP_TABLE_BITS == 12 && sizeof(JumpTableEntry) == 16,
-                   "index by the low 16 bits of pc * 8");
+    /* jump_table_index() * 16: low bits of pc * 8, as pc is even. */
+    _Static_assert(sizeof(JumpTableEntry) == 16, "index by the low bits of pc * 8");
     asm_lea(a, 0, RCX, rm_sib(NO_REG, RAX, 3, 0));
-    asm_modrm(a, A_0F | 0xb7, 0, RCX, rm_reg(RCX), 0);
+    asm_alu_imm(a, ALU_AND, 0, rm_reg(RCX), ((1 << JUMP_TABLE_BITS) - 1) * (int)sizeof(JumpTableEntry));
     asm_alu(a, ALU_CMP, 1, RAX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(JumpTableEntry, pc)));
     asm_jcc(a, CC_NE, x86_host.thunks.lookup);
     asm_modrm(a, 0xff, 0, 4, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(JumpTableEntry, host)), 0);

@@ -75,8 +75,8 @@ def report(results, groups, sums, peer):
                 ratios.append(theirs / ours)
             cell = lambda v: f'{v:10.3f}' if v else f'{"-":>10}'
             print(f'{name:<22}{cell(ours)}{cell(theirs)}{cell(native)}'
-                  f'{theirs / ours if ours and theirs else float("nan"):9.2f}'
-                  f'{ours / native if ours and native else float("nan"):10.1f}')
+                  + (f'{theirs / ours:9.2f}' if ours and theirs else f'{"-":>9}')
+                  + (f'{ours / native:10.1f}' if ours and native else f'{"-":>10}'))
             if len(set(sums[name].values())) > 1 and group != 'kernel':
                 wrong.append((name, sums[name]))
         if ratios:
