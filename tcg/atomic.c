@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Guest atomics done in C on host memory: what inline code cannot handle, and all of the interpreter's. */
+#include "tcg/eval.h"
 #include "tcg/tcg-internal.h"
 #include "util/atomic.h"
 
-static uint64_t amo_result(unsigned opc, uint64_t old, uint64_t value)
+uint64_t ir_eval_amo(unsigned opc, uint64_t old, uint64_t value)
 {
     switch (opc) {
     case IR_AMO_SWAP:
@@ -34,7 +35,7 @@ static uint64_t amo32(uint32_t *p, unsigned opc, uint64_t value)
 
     value = (uint64_t)(int64_t)(int32_t)value;
     for (;;) {
-        seen = atomic_cmpxchg(p, old, (uint32_t)amo_result(opc, (uint64_t)(int64_t)(int32_t)old, value));
+        seen = atomic_cmpxchg(p, old, (uint32_t)ir_eval_amo(opc, (uint64_t)(int64_t)(int32_t)old, value));
         if (seen == old) {
             return (uint64_t)(int64_t)(int32_t)old;
         }
@@ -47,7 +48,7 @@ static uint64_t amo64(uint64_t *p, unsigned opc, uint64_t value)
     uint64_t old = atomic_read(p), seen;
 
     for (;;) {
-        seen = atomic_cmpxchg(p, old, amo_result(opc, old, value));
+        seen = atomic_cmpxchg(p, old, ir_eval_amo(opc, old, value));
         if (seen == old) {
             return old;
         }

@@ -236,30 +236,6 @@ static bool do_store(Shadow *s, const IROp *op)
     return true;
 }
 
-static uint64_t amo_result(unsigned opc, uint64_t old, uint64_t value)
-{
-    switch (opc) {
-    case IR_AMO_SWAP:
-        return value;
-    case IR_AMO_ADD:
-        return old + value;
-    case IR_AMO_AND:
-        return old & value;
-    case IR_AMO_OR:
-        return old | value;
-    case IR_AMO_XOR:
-        return old ^ value;
-    case IR_AMO_MINS:
-        return (int64_t)old < (int64_t)value ? old : value;
-    case IR_AMO_MAXS:
-        return (int64_t)old > (int64_t)value ? old : value;
-    case IR_AMO_MINU:
-        return old < value ? old : value;
-    default:
-        return old > value ? old : value;
-    }
-}
-
 static bool do_reserve(Shadow *s, const IROp *op, uint64_t addr, unsigned size)
 {
     Stretch m;
@@ -294,7 +270,7 @@ static bool do_atomic(Shadow *s, const IROp *op)
     old = ir_extend(read_memory(s, &m), mem);
     value = ir_extend(value_b(s, op), mem);
     if (!is_sc) {
-        write_memory(s, &m, amo_result(op->opc, old, value));
+        write_memory(s, &m, ir_eval_amo(op->opc, old, value));
         set(s, op->dst, old);
         return true;
     }

@@ -31,4 +31,7 @@ static inline uint64_t ir_extend(uint64_t raw, unsigned mem)
     return raw;
 }
 
+/* What AMO @opc leaves in memory that held @old. */
+uint64_t ir_eval_amo(unsigned opc, uint64_t old, uint64_t value);
+
 #endif
