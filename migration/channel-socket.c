@@ -151,28 +151,72 @@ static bool connect_target(Channel *channel, GError **error)
     return true;
 }
 
-/* in_fd listens until somebody comes; then it is the connection. */
-static bool accept_peer(Channel *channel, GError **error)
+/* -1 on error. */
+static int accept_one(Channel *channel, int listener, GError **error)
 {
-    int listener = channel->in_fd;
-
     for (;;) {
         int fd;
 
         if (!channel_poll(channel, listener, POLLIN, error)) {
-            return false;
+            return -1;
         }
         fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
-            close(listener);
-            use_socket(channel, fd);
-            return true;
+            return fd;
         }
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-            return fail_errno(error, errno, "accept");
+            fail_errno(error, errno, "accept");
+            return -1;
         }
     }
 }
+
+/* in_fd listens until somebody comes; then it is the connection. */
+static bool accept_peer(Channel *channel, GError **error)
+{
+    int listener = channel->in_fd, fd = accept_one(channel, listener, error);
+
+    if (fd < 0) {
+        return false;
+    }
+    if (channel->keep_listening) {
+        channel->listener = listener;
+    } else {
+        close(listener);
+    }
+    use_socket(channel, fd);
+    return true;
+}
+
+Channel *channel_accept_more(Channel *leader, GError **error)
+{
+    Channel *channel;
+    int fd;
+
+    if (leader->listener < 0) {
+        return fail_null(error, "'%s' is a single connection", leader->uri);
+    }
+    fd = accept_one(leader, leader->listener, error);
+    if (fd < 0) {
+        return NULL;
+    }
+    channel = channel_new_follower(leader, fd);
+    use_socket(channel, fd);
+    return channel;
+}
+
+void channel_stop_listening(Channel *leader)
+{
+    if (leader->listener >= 0) {
+        shutdown(leader->listener, SHUT_RDWR);
+    }
+}
+
+/*
+ * How long the group waits for the next connection once it has begun: a source opens all of its own in a row, and a
+ * lost packet that asks for one is sent again twice within this time.
+ */
+#define GROUP_PATIENCE_MS 10000
 
 /* Which connections came and have not said yet what they are. */
 typedef struct Newcomers {
@@ -219,10 +263,15 @@ static void drop_newcomer(Newcomers *group, unsigned i)
 static bool sort_newcomers(Channel *leader, Newcomers *group, uint32_t wanted, int *main_fd, Channel **others,
                            unsigned n, unsigned *have, GError **error)
 {
-    bool half_spoken = false;
+    bool half_spoken = false, begun = *main_fd >= 0 || *have;
+    int ready = poll(group->fds, POLL_FIRST + group->count, begun ? GROUP_PATIENCE_MS : -1);
 
-    if (poll(group->fds, POLL_FIRST + group->count, -1) < 0 && errno != EINTR) {
+    if (ready < 0 && errno != EINTR) {
         return fail_errno(error, errno, "poll");
+    }
+    if (!ready) {
+        return fail(error, "%u of %u connections of capability multifd came%s: is multifd, and are multifd-channels, the "
+                    "same on both sides?", *have, n, *main_fd < 0 ? " and the main one did not" : "");
     }
     if (atomic_load_acquire(&leader->cancelled)) {
         return fail(error, "cancelled");
@@ -329,10 +378,22 @@ static void remove_stale_socket(const char *path)
     }
 }
 
+static void note_path(Channel *channel, const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0) {
+        channel->socket_path = g_strdup(path);
+        channel->socket_dev = st.st_dev;
+        channel->socket_ino = st.st_ino;
+    }
+}
+
 static Channel *unix_in(const char *path, GError **error)
 {
     struct sockaddr_un addr;
     JsonObject *address;
+    Channel *channel;
     int fd;
 
     if (!parse_unix(path, &addr, error)) {
@@ -350,7 +411,9 @@ static Channel *unix_in(const char *path, GError **error)
     address = json_object_new();
     json_object_set_string_member(address, "type", "unix");
     json_object_set_string_member(address, "path", path);
-    return new_listening(fd, address);
+    channel = new_listening(fd, address);
+    note_path(channel, path);
+    return channel;
 }
 
 static Channel *tcp_out(const char *text, GError **error)

@@ -26,7 +26,7 @@ Channel *channel_new(int in_fd, int out_fd)
 
     channel->in_fd = in_fd;
     channel->out_fd = out_fd;
-    channel->direct_fd = -1;
+    channel->direct_fd = channel->listener = -1;
     channel->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return channel;
 }
@@ -277,10 +277,10 @@ static bool goes_direct(const Channel *channel, const void *data, size_t size, u
 /* From here on the host may as well begin to write: everything is to be on disk at the end. */
 #define EARLY_BYTES (256 * 1024)
 
-bool channel_pwrite_pages(Channel *channel, void *data, size_t size, uint64_t offset, GError **error)
+bool channel_pwrite_pages(Channel *channel, const void *data, size_t size, uint64_t offset, GError **error)
 {
     bool direct = goes_direct(channel, data, size, offset);
-    struct iovec iov = {data, size};
+    struct iovec iov = {(void *)(uintptr_t)data, size};
 
     if (!file_writev(channel, direct ? channel->direct_fd : channel->out_fd, &iov, 1, offset, error)) {
         return false;
@@ -399,6 +399,17 @@ bool channel_finish(Channel *channel, GError **error)
     return true;
 }
 
+/* Somebody else may have taken the name meanwhile.  Any thread. */
+static void remove_socket_path(const Channel *channel)
+{
+    struct stat st;
+
+    if (channel->socket_path && lstat(channel->socket_path, &st) == 0 && st.st_dev == channel->socket_dev &&
+        st.st_ino == channel->socket_ino) {
+        unlink(channel->socket_path);
+    }
+}
+
 void channel_cancel(Channel *channel)
 {
     uint64_t one = 1;
@@ -407,6 +418,7 @@ void channel_cancel(Channel *channel)
     if (write(channel->cancel_fd, &one, sizeof(one)) < 0) {
         /* the counter is already not 0: whoever polls wakes up all the same */
     }
+    remove_socket_path(channel); /* now: the process may end before the channel is freed */
 }
 
 void channel_free(Channel *channel)
@@ -423,11 +435,16 @@ void channel_free(Channel *channel)
     if (channel->direct_fd >= 0) {
         close(channel->direct_fd);
     }
+    if (channel->listener >= 0) {
+        close(channel->listener);
+    }
     if (channel->child) {
         kill(channel->child, SIGTERM);
         waitpid(channel->child, NULL, 0);
     }
     close(channel->cancel_fd);
+    remove_socket_path(channel);
+    g_free(channel->socket_path);
     if (channel->address) {
         json_node_unref(channel->address);
     }

@@ -33,6 +33,10 @@ struct Channel {
     bool kept;          /* the file stays open and locked until the process ends */
     const Channel *leader; /* its cancel ends our waits, too; it outlives us */
     JsonNode *address;  /* listening sockets: SocketAddress for query-migrate */
+    bool keep_listening; /* set before channel_prepare(): more connections come, for channel_accept_more() */
+    int listener;       /* they come here; -1: nowhere */
+    char *socket_path;  /* we listen under this name, which goes with us; NULL: none */
+    uint64_t socket_dev, socket_ino; /* what the name stood for when it was made */
     GPid child;         /* exec: 0 when there is none or it was waited for */
     /* connect or accept: replaces the fds; NULL: nothing to do */
     bool (*prepare)(Channel *channel, GError **error);
@@ -66,7 +70,7 @@ ssize_t channel_read(Channel *channel, void *data, size_t size, GError **error);
 bool channel_pwritev(Channel *channel, struct iovec *iov, int count, uint64_t offset, GError **error);
 bool channel_pread(Channel *channel, void *data, size_t size, uint64_t offset, GError **error);
 /* The same for guest pages: past the page cache when channel_open_direct() was called and alignment allows.  Any thread. */
-bool channel_pwrite_pages(Channel *channel, void *data, size_t size, uint64_t offset, GError **error);
+bool channel_pwrite_pages(Channel *channel, const void *data, size_t size, uint64_t offset, GError **error);
 bool channel_pread_pages(Channel *channel, void *data, size_t size, uint64_t offset, GError **error);
 /* Seekable channels: opens the file a second time with O_DIRECT. */
 bool channel_open_direct(Channel *channel, GError **error);
@@ -81,6 +85,10 @@ Channel *channel_connect_more(Channel *leader, GError **error);
  * for @n others, in any order.
  */
 bool channel_prepare_group(Channel *leader, uint32_t magic, Channel **others, unsigned n, GError **error);
+/* The destination's, with .keep_listening: waits for one more connection, the last one. */
+Channel *channel_accept_more(Channel *leader, GError **error);
+/* Nobody comes any more: ends the wait of channel_accept_more().  Any thread. */
+void channel_stop_listening(Channel *leader);
 /* Size of the file; 0 when it cannot be told. */
 uint64_t channel_file_size(Channel *channel);
 /*

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "api/command.h"
-#include "migration-internal.h"
+#include "postcopy.h"
 #include "system/clock.h"
 #include "util/error.h"
 
@@ -111,10 +111,13 @@ static const Field downtime_reply_fields[] = {
 };
 
 typedef struct QueryReply {
-    bool has_status, has_ram, has_total, has_downtime, has_expected, has_setup, has_throttle, has_breakdown, has_xbzrle;
+    bool has_status, has_ram, has_total, has_downtime, has_expected, has_setup, has_throttle, has_breakdown, has_xbzrle, has_dirty_limit;
     int status;
     RamReply ram;
-    int64_t total_time, downtime, expected_downtime, setup_time, throttle;
+    int64_t total_time, downtime, expected_downtime, setup_time, throttle, limit_waited, ring_full;
+    bool has_blocktime;
+    int64_t blocktime;
+    JsonNode *vcpu_blocktime; /* ms each vCPU waited for memory */
     char *error_desc;
     JsonNode *socket_address;
     DowntimeReply breakdown;
@@ -132,6 +135,13 @@ static const Field query_reply_fields[] = {
     F_I64(Q, downtime, "downtime", .optional = true, F_HAS(Q, has_downtime), .unit = "ms"),
     F_I64(Q, setup_time, "setup-time", .optional = true, F_HAS(Q, has_setup), .unit = "ms"),
     F_I64(Q, throttle, "cpu-throttle-percentage", .optional = true, F_HAS(Q, has_throttle), .unit = "percent"),
+    F_I64(Q, limit_waited, "dirty-limit-throttle-time-per-round", .optional = true, F_HAS(Q, has_dirty_limit),
+          .unit = "us", .help = "how long the vCPU that waited longest stood still"),
+    F_I64(Q, ring_full, "dirty-limit-ring-full-time", .optional = true, F_HAS(Q, has_dirty_limit), .unit = "us",
+          .help = "always 0: there is no ring"),
+    F_I64(Q, blocktime, "postcopy-blocktime", .optional = true, F_HAS(Q, has_blocktime), .unit = "ms",
+          .help = "how long all vCPUs waited for memory at once"),
+    F_ANY(Q, vcpu_blocktime, "postcopy-vcpu-blocktime", .optional = true),
     F_STRING(Q, error_desc, "error-desc", .optional = true),
     F_ANY(Q, socket_address, "socket-address", .optional = true),
     F_OBJECT(Q, breakdown, "x-downtime-breakdown", downtime_reply_fields, "MigrationDowntime", .optional = true,
@@ -157,6 +167,8 @@ static void fill_ram(RamReply *to, const MigrationInfo *info)
         .pages_per_second = (int64_t)info->pages_per_second,
         .precopy_bytes = (int64_t)from->precopy_bytes,
         .downtime_bytes = (int64_t)from->downtime_bytes,
+        .postcopy_bytes = (int64_t)from->postcopy_bytes,
+        .postcopy_requests = (int64_t)from->postcopy_requests,
         .multifd_bytes = (int64_t)from->multifd_bytes,
         .mbps = info->mbps,
     };
@@ -199,12 +211,33 @@ static void fill_outgoing(QueryReply *r, MigrationInfo *info)
     fill_xbzrle(&r->xbzrle, info);
     r->has_throttle = info->has_throttle;
     r->throttle = info->throttle_percent;
+    r->has_dirty_limit = info->has_dirty_limit;
+    r->limit_waited = info->dirty_limit_waited_us;
     r->has_downtime = r->has_breakdown = completed;
     r->downtime = info->downtime_ns / 1000000;
     fill_breakdown(&r->breakdown, &info->parts);
     r->has_expected = !completed && info->status != MIGRATION_FAILED && info->status != MIGRATION_CANCELLED;
     r->expected_downtime = info->expected_downtime_ns / 1000000;
     r->error_desc = g_steal_pointer(&info->error);
+}
+
+static void fill_blocktime(QueryReply *r)
+{
+    PostcopyBlocktime times;
+    JsonArray *list = json_array_new();
+
+    postcopy_get_blocktime(&times);
+    r->has_blocktime = times.measured;
+    r->blocktime = times.all_ms;
+    for (unsigned i = 0; i < times.n; i++) {
+        json_array_add_int_element(list, times.vcpu_ms[i]);
+    }
+    if (times.measured) {
+        r->vcpu_blocktime = json_node_new(JSON_NODE_ARRAY);
+        json_node_set_array(r->vcpu_blocktime, list);
+    }
+    json_array_unref(list);
+    g_free(times.vcpu_ms);
 }
 
 static void fill_incoming(QueryReply *r)
@@ -214,6 +247,7 @@ static void fill_incoming(QueryReply *r)
 
     r->has_status = status != MIGRATION_NONE;
     r->status = (int)status;
+    fill_blocktime(r);
     if (address) {
         JsonArray *list = json_array_new();
 
@@ -251,6 +285,10 @@ static void print_ram(GString *out, const RamReply *ram)
     g_string_append_printf(out, "pages-per-second: %" PRId64 "\n", ram->pages_per_second);
     g_string_append_printf(out, "precopy ram: %" PRId64 " kbytes\n", ram->precopy_bytes >> 10);
     g_string_append_printf(out, "downtime ram: %" PRId64 " kbytes\n", ram->downtime_bytes >> 10);
+    if (ram->postcopy_bytes) {
+        g_string_append_printf(out, "postcopy ram: %" PRId64 " kbytes\n", ram->postcopy_bytes >> 10);
+        g_string_append_printf(out, "postcopy request count: %" PRId64 "\n", ram->postcopy_requests);
+    }
     if (ram->dirty_pages_rate) {
         g_string_append_printf(out, "dirty pages rate: %" PRId64 " pages\n", ram->dirty_pages_rate);
     }
@@ -292,6 +330,15 @@ static void print_query(CommandContext *ctx, const void *args, const void *reply
     }
     if (r->has_throttle) {
         g_string_append_printf(out, "cpu throttle percentage: %" PRId64 "\n", r->throttle);
+    }
+    if (r->has_dirty_limit) {
+        g_string_append_printf(out, "dirty-limit throttle time: %" PRId64 " us\n", r->limit_waited);
+    }
+    if (r->has_blocktime) {
+        g_autofree char *each = json_to_string(r->vcpu_blocktime, FALSE);
+
+        g_string_append_printf(out, "postcopy blocktime: %" PRId64 " ms\npostcopy vcpu blocktime: %s ms\n", r->blocktime,
+                               each);
     }
     if (r->socket_address) {
         g_autofree char *text = json_to_string(r->socket_address, FALSE);
@@ -419,14 +466,11 @@ static bool run_migrate(CommandContext *ctx, const void *args, void *reply, GErr
     const MigrateArgs *a = args;
     g_autofree char *uri = NULL;
 
-    if (a->resume) {
-        return fail(error, "there is no broken postcopy to resume");
-    }
     if (!a->uri == !a->channels) {
         return fail(error, "exactly one of 'uri' and 'channels' is needed");
     }
     uri = a->uri ? g_strdup(a->uri) : channel_uri_from_json(a->channels, error);
-    if (!uri || !migration_start(uri, error)) {
+    if (!uri || !(a->resume ? migration_resume : migration_start)(uri, error)) {
         return false;
     }
     if (ctx->output && !a->detach) {
@@ -460,3 +504,40 @@ COMMAND(migrate_cancel, .qmp = "migrate_cancel", .hmp = "migrate_cancel", .help 
 COMMAND(migrate_continue, .qmp = "migrate-continue", .hmp = "migrate_continue",
         .help = "go on after pre-switchover", .args = continue_args, .args_size = sizeof(StatusData),
         .run = run_continue);
+
+/* --- postcopy --- */
+
+static bool run_start_postcopy(CommandContext *ctx, const void *args, void *reply, GError **error)
+{
+    return migration_start_postcopy(error);
+}
+
+static bool run_pause(CommandContext *ctx, const void *args, void *reply, GError **error)
+{
+    bool paused = migration_pause() | incoming_pause();
+
+    return paused || fail(error, "no postcopy is under way whose link could be broken");
+}
+
+typedef struct RecoverArgs {
+    char *uri;
+} RecoverArgs;
+
+static const Field recover_args[] = {
+    F_STRING(RecoverArgs, uri, "uri", .positional = true, .rest_of_line = true),
+    FIELD_END,
+};
+
+static bool run_recover(CommandContext *ctx, const void *args, void *reply, GError **error)
+{
+    return incoming_recover(((const RecoverArgs *)args)->uri, error);
+}
+
+COMMAND(migrate_start_postcopy, .qmp = "migrate-start-postcopy", .hmp = "migrate_start_postcopy",
+        .help = "move the machine now, the rest of its memory afterwards (capability postcopy-ram)",
+        .run = run_start_postcopy);
+COMMAND(migrate_pause, .qmp = "migrate-pause", .hmp = "migrate_pause", .help = "break the link of a postcopy",
+        .oob = true, .run = run_pause);
+COMMAND(migrate_recover, .qmp = "migrate-recover", .hmp = "migrate_recover",
+        .help = "wait for a new link of a broken postcopy (at the destination)", .args = recover_args,
+        .args_size = sizeof(RecoverArgs), .oob = true, .run = run_recover);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/command.h"
+#include "dirty-map.h"
 #include "migration-internal.h"
 #include "system/physmem.h"
 #include "system/runstate.h"
@@ -48,6 +49,7 @@ static bool start_log(GError **error)
     RAMBLOCK_FOREACH_MIGRATABLE (block) {
         physical_memory_test_and_clear_dirty(block->offset, block->used_length, DIRTY_MEMORY_MIGRATION, NULL);
     }
+    dirty_map_begin();
     return true;
 }
 
@@ -58,6 +60,7 @@ static uint64_t count_log(void)
 
     bql_lock();
     memory_global_dirty_log_sync();
+    dirty_map_sample();
     RAMBLOCK_FOREACH_MIGRATABLE (block) {
         pages += physical_memory_count_dirty(block->offset, block->used_length, DIRTY_MEMORY_MIGRATION);
     }

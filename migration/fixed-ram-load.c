@@ -71,7 +71,7 @@ static bool load_record(StreamReader *reader, RAMBlock *block, uint64_t offset, 
         g_prefix_error(&error, "fixed-ram record of RAM '%s': ", block->idstr);
         return reader_take_error(reader, error);
     }
-    if (ldl_be_p(bytes) != FIXED_RAM_RECORD_MAGIC || ldq_be_p(bytes + 32) != fixed_ram_bytes_sum(bytes, 32)) {
+    if (ldl_be_p(bytes) != FIXED_RAM_RECORD_MAGIC || ldq_be_p(bytes + 32) != bytes_sum(bytes, 32)) {
         return reader_fail(reader, "fixed-ram record of RAM '%s' at 0x%" PRIx64 " is damaged", block->idstr, offset);
     }
     record->flags = ldl_be_p(bytes + 4);
@@ -181,6 +181,7 @@ static bool load_present(PageLoad *load, uint64_t start, uint64_t end, uint64_t 
     uint8_t *host = load->block->host;
     GError *error = NULL;
 
+    ram_block_note_written(load->block, start * TARGET_PAGE_SIZE, run_bytes(load, start, end));
     if (!channel_pread_pages(load->channel, host + start * TARGET_PAGE_SIZE, run_bytes(load, start, end),
                              load->pages_offset + start * TARGET_PAGE_SIZE, &error)) {
         g_prefix_error(&error, "page 0x%" PRIx64 " of RAM '%s': ", start * TARGET_PAGE_SIZE, load->block->idstr);
@@ -188,7 +189,7 @@ static bool load_present(PageLoad *load, uint64_t start, uint64_t end, uint64_t 
         return false;
     }
     for (uint64_t i = start; load->sums && i < end; i++) {
-        *sum += fixed_ram_page_sum(host + i * TARGET_PAGE_SIZE, run_bytes(load, i, i + 1), i);
+        *sum += page_sum(host + i * TARGET_PAGE_SIZE, run_bytes(load, i, i + 1), i);
     }
     return true;
 }
@@ -255,7 +256,7 @@ static unsigned long *load_bitmap(StreamReader *reader, RAMBlock *block, uint64_
         return NULL;
     }
     bitmap_from_le(map, bytes, pages);
-    if (record && (fixed_ram_bytes_sum(bytes, size) != record->bitmap_sum ||
+    if (record && (bytes_sum(bytes, size) != record->bitmap_sum ||
                    bitmap_count(map, 0, pages) != record->pages)) {
         reader_fail(reader, "the bitmap of RAM '%s' is damaged (its checksum is another)", block->idstr);
         g_free(map);

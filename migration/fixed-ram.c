@@ -78,15 +78,17 @@ void fixed_ram_save_setup(FixedRamWriter *fixed, StreamWriter *writer, RAMBlock 
 
 /* --- pages --- */
 
-static bool save_present(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n, GError **error)
+static bool save_present(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host,
+                         GError **error)
 {
     if (block->page_sums) {
-        for (uint64_t i = page; i < page + n; i++) {
-            block->page_sums[i] = fixed_ram_page_sum(block->host + i * TARGET_PAGE_SIZE, page_bytes(block, i, 1), i);
+        for (uint64_t i = 0; i < n; i++) {
+            block->page_sums[page + i] =
+                page_sum(host + i * TARGET_PAGE_SIZE, page_bytes(block, page + i, 1), page + i);
         }
     }
     bitmap_set_atomic(block->shadow_bmap, page, n);
-    return channel_pwrite_pages(fixed->channel, block->host + page * TARGET_PAGE_SIZE, page_bytes(block, page, n),
+    return channel_pwrite_pages(fixed->channel, host, page_bytes(block, page, n),
                                 block->pages_offset + page * TARGET_PAGE_SIZE, error);
 }
 
@@ -107,28 +109,31 @@ static void save_absent(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, u
     }
 }
 
-static bool page_is_zero(const FixedRamWriter *fixed, const RAMBlock *block, uint64_t page)
+static bool page_is_zero(const FixedRamWriter *fixed, const RAMBlock *block, uint64_t page, const uint8_t *host)
 {
-    return fixed->find_zeroes && is_zero(block->host + page * TARGET_PAGE_SIZE, page_bytes(block, page, 1));
+    return fixed->find_zeroes && is_zero(host, page_bytes(block, page, 1));
 }
 
-bool fixed_ram_save_run(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n, FixedRamCounts *counts,
-                        GError **error)
+bool fixed_ram_save_run(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host,
+                        FixedRamCounts *counts, GError **error)
 {
     uint64_t end = page + n;
 
     while (page < end) {
-        bool zero = page_is_zero(fixed, block, page);
+        bool zero = page_is_zero(fixed, block, page, host);
+        const uint8_t *from = host;
         uint64_t stop = page + 1;
 
-        while (stop < end && page_is_zero(fixed, block, stop) == zero) {
+        host += TARGET_PAGE_SIZE;
+        while (stop < end && page_is_zero(fixed, block, stop, host) == zero) {
             stop++;
+            host += TARGET_PAGE_SIZE;
         }
         if (zero) {
             save_absent(fixed, block, page, stop - page);
             counts->zero += stop - page;
         } else {
-            if (!save_present(fixed, block, page, stop - page, error)) {
+            if (!save_present(fixed, block, page, stop - page, from, error)) {
                 return false;
             }
             counts->normal += stop - page;
@@ -147,7 +152,7 @@ static void put_record(uint8_t *to, const FixedRamRecord *record)
     stq_be_p(to + 8, record->pages);
     stq_be_p(to + 16, record->bitmap_sum);
     stq_be_p(to + 24, record->pages_sum);
-    stq_be_p(to + 32, fixed_ram_bytes_sum(to, 32));
+    stq_be_p(to + 32, bytes_sum(to, 32));
 }
 
 bool fixed_ram_save_bitmap(FixedRamWriter *fixed, RAMBlock *block, GError **error)
@@ -161,7 +166,7 @@ bool fixed_ram_save_bitmap(FixedRamWriter *fixed, RAMBlock *block, GError **erro
         FixedRamRecord record = {
             .flags = atomic_read(&fixed->stale) ? 0 : FIXED_RAM_ABSENT_ARE_HOLES,
             .pages = bitmap_count(block->shadow_bmap, 0, pages),
-            .bitmap_sum = fixed_ram_bytes_sum(bytes, size),
+            .bitmap_sum = bytes_sum(bytes, size),
         };
 
         for (uint64_t i = find_next_bit(block->shadow_bmap, pages, 0); i < pages;

@@ -14,6 +14,7 @@
 #include "channel.h"
 #include "stream.h"
 #include "system/physmem.h"
+#include "util/page-sum.h"
 
 #define FIXED_RAM_VERSION     1
 #define FIXED_RAM_HEADER_SIZE 28
@@ -54,10 +55,11 @@ void fixed_ram_save_setup(FixedRamWriter *fixed, StreamWriter *writer, RAMBlock 
 /* Whether the file system has room for what memory holds now. */
 bool fixed_ram_check_space(Channel *channel, GPtrArray *blocks, GError **error);
 /*
- * Writes pages to their places.  Any thread; a page is in one thread's hands at a time.  @counts gains what was done.
+ * Writes pages, whose bytes are at @host, to their places.  Any thread; a page is in one thread's hands at a time.
+ * @counts gains what was done.
  */
-bool fixed_ram_save_run(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n, FixedRamCounts *counts,
-                        GError **error);
+bool fixed_ram_save_run(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host,
+                        FixedRamCounts *counts, GError **error);
 /* When all pages are written. */
 bool fixed_ram_save_bitmap(FixedRamWriter *fixed, RAMBlock *block, GError **error);
 
@@ -79,8 +81,5 @@ static inline uint64_t fixed_ram_bitmap_bytes(uint64_t pages)
 {
     return DIV_ROUND_UP(pages, 64) * 8;
 }
-/* A page's share in its block's checksum: the shares are added up, in any order.  Never 0. */
-uint64_t fixed_ram_page_sum(const void *data, size_t size, uint64_t page);
-uint64_t fixed_ram_bytes_sum(const void *data, size_t size);
 
 #endif

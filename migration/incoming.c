@@ -16,9 +16,9 @@
 
 #include "api/command.h"
 #include "api/option.h"
-#include "migration-internal.h"
+#include "incoming.h"
 #include "migration/migration.h"
-#include "multifd.h"
+#include "postcopy.h"
 #include "system/accel.h"
 #include "system/cpu.h"
 #include "system/machine.h"
@@ -27,46 +27,42 @@
 #include "util/error.h"
 #include "util/lock.h"
 
-typedef struct Incoming {
-    /* under the lock */
-    MigrationStatus status;
-    Channel *channel;
-    bool cancelled;
-    bool committed; /* the source was told that all is loaded: cancel is too late */
-    char *error;
-    JsonNode *address;
-    /* constant while the thread runs */
-    bool exit_on_error;
-    MigrationOptions options;
-    /* thread */
-    StreamConfig local;
-    SectionLoader loader;
-    RamLoad ram;
-    Channel *others[256]; /* multifd's, until their threads take them over */
-    MultifdRecv *multifd;
-    unsigned multifd_channels; /* 0: pages come through the main stream, or from a file */
-    bool return_path;
-} Incoming;
-
-static Lock incoming_lock = LOCK_INITIALIZER(RANK_MIGRATION, "incoming");
-static Incoming incoming;
+static Incoming incoming = {
+    .lock = LOCK_INITIALIZER(RANK_MIGRATION, "incoming"),
+    .way_back_lock = LOCK_INITIALIZER(RANK_LEAF, "way back"),
+};
 
 /* --- the way back --- */
 
-static bool send_message(Channel *channel, uint16_t type, const void *data, uint16_t size, GError **error)
+void incoming_set_way_back(Incoming *in, Channel *channel)
+{
+    LOCK_GUARD(&in->way_back_lock);
+
+    in->way_back = channel;
+}
+
+bool incoming_send_more(Incoming *in, uint16_t type, const void *data, uint16_t size, const void *more,
+                        size_t more_size, GError **error)
 {
     uint8_t head[4];
-    struct iovec iov[2] = {{head, sizeof(head)}, {(void *)(uintptr_t)data, size}};
+    struct iovec iov[3] = {
+        {head, sizeof(head)}, {(void *)(uintptr_t)data, size}, {(void *)(uintptr_t)more, more_size}};
+    LOCK_GUARD(&in->way_back_lock);
 
     stw_be_p(head, type);
     stw_be_p(head + 2, size);
-    return channel_writev(channel, iov, 2, error);
+    return in->way_back ? channel_writev(in->way_back, iov, 3, error) : fail(error, "there is no way back to the source");
 }
 
-static bool send_u32(Channel *channel, uint16_t type, uint32_t value, GError **error)
+bool incoming_send(Incoming *in, uint16_t type, const void *data, uint16_t size, GError **error)
+{
+    return incoming_send_more(in, type, data, size, NULL, 0, error);
+}
+
+bool incoming_send_u32(Incoming *in, uint16_t type, uint32_t value, GError **error)
 {
     value = cpu_to_be32(value);
-    return send_message(channel, type, &value, sizeof(value), error);
+    return incoming_send(in, type, &value, sizeof(value), error);
 }
 
 static bool pong(SectionLoader *loader, uint32_t cookie)
@@ -74,34 +70,42 @@ static bool pong(SectionLoader *loader, uint32_t cookie)
     Incoming *in = loader->opaque;
     GError *error = NULL;
 
-    return !in->return_path || send_u32(loader->reader->channel, RETURN_PATH_PONG, cookie, &error) ||
+    /* the source takes it for "all device states are loaded" */
+    if (loader == &in->loader && in->postcopy.in_package && !sections_check_devices(loader)) {
+        return false;
+    }
+    return !in->return_path || incoming_send_u32(in, RETURN_PATH_PONG, cookie, &error) ||
            reader_take_error(loader->reader, error);
 }
 
 static void return_path_opened(SectionLoader *loader)
 {
     Incoming *in = loader->opaque;
-
+    Channel *channel = loader->reader->channel;
     GError *error = NULL;
 
-    in->return_path = loader->reader->channel->bidirectional;
+    in->return_path = channel && channel->bidirectional;
+    if (!in->return_path) {
+        return;
+    }
+    incoming_set_way_back(in, channel);
     /* No device here has to prepare itself: agreed at once.  Native sources take or leave it. */
-    if (in->return_path &&
-        (in->options.capabilities[CAPABILITY_SWITCHOVER_ACK] || loader->config.profile == STATE_PROFILE_NATIVE) &&
-        !send_message(loader->reader->channel, RETURN_PATH_SWITCHOVER_ACK, NULL, 0, &error)) {
+    if ((in->options.capabilities[CAPABILITY_SWITCHOVER_ACK] || loader->config.profile == STATE_PROFILE_NATIVE) &&
+        !incoming_send(in, RETURN_PATH_SWITCHOVER_ACK, NULL, 0, &error)) {
         reader_take_error(loader->reader, error);
     }
 }
 
-static void send_failure(Incoming *in, Channel *channel, const char *message)
+void incoming_send_failure(Incoming *in, const char *message)
 {
     if (!in->return_path) {
         return;
     }
     if (in->loader.config.profile == STATE_PROFILE_NATIVE) {
-        send_message(channel, RETURN_PATH_REASON, message, (uint16_t)MIN(strlen(message), RETURN_PATH_MAX), NULL);
+        incoming_send(in, RETURN_PATH_REASON, message, (uint16_t)MIN(strlen(message), RETURN_PATH_MAX), NULL);
     }
-    send_u32(channel, RETURN_PATH_SHUT, 1, NULL);
+    incoming_send_u32(in, RETURN_PATH_SHUT, 1, NULL);
+    in->return_path = false;
 }
 
 /* --- load --- */
@@ -128,6 +132,7 @@ static bool wait_for_source(Incoming *in, Channel *channel, GError **error)
 {
     in->multifd = NULL;
     in->multifd_channels = 0;
+    channel->keep_listening = in->options.capabilities[CAPABILITY_POSTCOPY_PREEMPT];
     if (!in->options.capabilities[CAPABILITY_MULTIFD] || channel->seekable) {
         return channel_prepare(channel, error);
     }
@@ -158,6 +163,7 @@ static bool load_all(Incoming *in, StreamReader *reader)
     loader->lock_bql = true;
     loader->pong = pong;
     loader->return_path_opened = return_path_opened;
+    loader->command = postcopy_command;
     loader->opaque = in;
     ok = sections_load_header(loader);
     loader->missing_is_error = loader->config.profile == STATE_PROFILE_NATIVE;
@@ -173,7 +179,7 @@ static bool load_all(Incoming *in, StreamReader *reader)
 }
 
 /* Registers, page tables and memory are others now. */
-static void flush_cpus(void)
+void incoming_flush_cpus(void)
 {
     const AccelOps *accel = accel_current();
     CPUState *cpu;
@@ -186,9 +192,9 @@ static void flush_cpus(void)
     }
 }
 
-static bool commit(Incoming *in, GError **error)
+bool incoming_commit(Incoming *in, GError **error)
 {
-    LOCK_GUARD(&incoming_lock);
+    LOCK_GUARD(&incoming.lock);
 
     in->committed = !in->cancelled;
     return in->committed || fail(error, "cancelled");
@@ -197,10 +203,10 @@ static bool commit(Incoming *in, GError **error)
 /* Tells the source, and waits for the machine when it is to be handed over. */
 static bool take_machine(Incoming *in, StreamReader *reader, GError **error)
 {
-    if (!commit(in, error)) {
+    if (!incoming_commit(in, error)) {
         return false;
     }
-    if (in->return_path && !send_u32(reader->channel, RETURN_PATH_SHUT, 0, error)) {
+    if (in->return_path && !incoming_send_u32(in, RETURN_PATH_SHUT, 0, error)) {
         return false;
     }
     if (in->loader.config.handover && !sections_await_command(&in->loader, STREAM_COMMAND_HANDOVER)) {
@@ -210,7 +216,7 @@ static bool take_machine(Incoming *in, StreamReader *reader, GError **error)
 }
 
 /* Big lock. */
-static void start_machine(void)
+void incoming_start_machine(void)
 {
     static const RunState kept[] = {
         RUN_STATE_PAUSED, RUN_STATE_PRELAUNCH, RUN_STATE_SHUTDOWN, RUN_STATE_SUSPENDED, RUN_STATE_IO_ERROR,
@@ -240,6 +246,9 @@ static bool run_load(Incoming *in, StreamReader *reader, GError **error)
     bool ok = load_all(in, reader);
     GError *multifd_error = NULL;
 
+    if (in->postcopy.listening) {
+        return postcopy_incoming_run(in, ok, error);
+    }
     if (!multifd_recv_free(in->multifd, &multifd_error)) {
         g_clear_error(&reader->error); /* which is but the consequence */
         ok = reader_take_error(reader, multifd_error);
@@ -247,24 +256,30 @@ static bool run_load(Incoming *in, StreamReader *reader, GError **error)
     in->multifd = NULL;
     bql_lock();
     ram_load_clear(&in->ram);
-    flush_cpus();
+    incoming_flush_cpus();
     bql_unlock();
-    return (ok || reader_ok(reader, error)) && take_machine(in, reader, error);
+    if ((!ok && !reader_ok(reader, error)) || !take_machine(in, reader, error)) {
+        return false;
+    }
+    bql_lock();
+    incoming_start_machine();
+    bql_unlock();
+    return true;
 }
 
 /* --- the thread --- */
 
-static void set_status(Incoming *in, MigrationStatus status)
+void incoming_set_status(Incoming *in, MigrationStatus status)
 {
-    lock_acquire(&incoming_lock);
+    lock_acquire(&incoming.lock);
     in->status = status;
-    lock_release(&incoming_lock);
+    lock_release(&incoming.lock);
     migration_emit_status(status);
 }
 
 static Channel *release_channel(Incoming *in)
 {
-    LOCK_GUARD(&incoming_lock);
+    LOCK_GUARD(&incoming.lock);
     Channel *channel = in->channel;
 
     in->channel = NULL;
@@ -275,12 +290,13 @@ static void report_failure(Incoming *in, GError *error)
 {
     bool cancelled, is_fatal;
 
-    lock_acquire(&incoming_lock);
+    lock_acquire(&incoming.lock);
     cancelled = in->cancelled;
     is_fatal = in->exit_on_error && !cancelled;
     in->status = cancelled ? MIGRATION_CANCELLED : MIGRATION_FAILED;
+    g_free(in->error);
     in->error = g_strdup(error->message);
-    lock_release(&incoming_lock);
+    lock_release(&incoming.lock);
     error_report("incoming migration: %s", error->message);
     g_error_free(error);
     migration_emit_status(cancelled ? MIGRATION_CANCELLED : MIGRATION_FAILED);
@@ -293,30 +309,26 @@ static gpointer incoming_thread(gpointer opaque)
 {
     Incoming *in = opaque;
     Channel *channel = in->channel; /* stays until this thread releases it */
-    StreamReader *reader = NULL;
     GError *error = NULL;
     bool ok = wait_for_source(in, channel, &error);
 
     if (ok) {
-        set_status(in, MIGRATION_ACTIVE);
-        reader = reader_new(channel);
-        reader->before_wait = drop_bql;
-        reader->after_wait = retake_bql;
-        ok = run_load(in, reader, &error);
+        incoming_set_status(in, MIGRATION_ACTIVE);
+        in->reader = reader_new(channel);
+        in->reader->before_wait = drop_bql;
+        in->reader->after_wait = retake_bql;
+        ok = run_load(in, in->reader, &error);
     }
-    if (ok) {
-        bql_lock();
-        start_machine();
-        bql_unlock();
-    } else if (reader) {
-        send_failure(in, channel, error->message);
+    if (!ok && in->reader) {
+        incoming_send_failure(in, error->message);
     }
+    incoming_set_way_back(in, NULL);
     channel_free(release_channel(in));
-    reader_free(reader);
+    g_clear_pointer(&in->reader, reader_free);
     section_loader_clear(&in->loader);
     migration_options_clear(&in->options);
     if (ok) {
-        set_status(in, MIGRATION_COMPLETED);
+        incoming_set_status(in, MIGRATION_COMPLETED);
     } else {
         report_failure(in, error);
     }
@@ -327,15 +339,25 @@ static gpointer incoming_thread(gpointer opaque)
 
 static bool may_start(Incoming *in, GError **error)
 {
-    LOCK_GUARD(&incoming_lock);
+    LOCK_GUARD(&incoming.lock);
 
     if (runstate_get() != RUN_STATE_INMIGRATE) {
         return fail(error, "the machine does not wait for an incoming migration (-incoming was not given)");
     }
-    if (in->status == MIGRATION_SETUP || in->status == MIGRATION_ACTIVE) {
+    if (in->channel || in->status == MIGRATION_POSTCOPY_PAUSED) {
         return fail(error, "an incoming migration is active already");
     }
     return true;
+}
+
+static void init_cond(Incoming *in)
+{
+    static bool ready;
+
+    if (!ready) {
+        cond_init(&in->changed);
+        ready = true;
+    }
 }
 
 bool incoming_start(const char *uri, bool exit_on_error, GError **error)
@@ -351,11 +373,13 @@ bool incoming_start(const char *uri, bool exit_on_error, GError **error)
         return false;
     }
     globalstate_clear();
-    lock_acquire(&incoming_lock);
+    init_cond(in);
+    lock_acquire(&incoming.lock);
     g_clear_pointer(&in->error, g_free);
     g_clear_pointer(&in->address, json_node_unref);
     memset(&in->loader, 0, sizeof(in->loader));
     memset(&in->ram, 0, sizeof(in->ram));
+    memset(&in->postcopy, 0, sizeof(in->postcopy));
     in->address = channel->address ? json_node_copy(channel->address) : NULL;
     in->channel = channel;
     in->cancelled = in->committed = in->return_path = false;
@@ -363,7 +387,7 @@ bool incoming_start(const char *uri, bool exit_on_error, GError **error)
     migration_options_copy(&in->options, migration_options());
     stream_config_local(&in->local, &in->options);
     in->status = MIGRATION_SETUP;
-    lock_release(&incoming_lock);
+    lock_release(&incoming.lock);
     migration_emit_status(MIGRATION_SETUP);
     g_thread_unref(g_thread_new("incoming", incoming_thread, in));
     return true;
@@ -371,7 +395,7 @@ bool incoming_start(const char *uri, bool exit_on_error, GError **error)
 
 void incoming_cancel(void)
 {
-    LOCK_GUARD(&incoming_lock);
+    LOCK_GUARD(&incoming.lock);
 
     if (incoming.channel && !incoming.committed) {
         incoming.cancelled = true;
@@ -379,9 +403,62 @@ void incoming_cancel(void)
     }
 }
 
+/* --- postcopy --- */
+
+static bool in_postcopy(const Incoming *in)
+{
+    return in->status >= MIGRATION_POSTCOPY_ACTIVE && in->status <= MIGRATION_POSTCOPY_RECOVER;
+}
+
+void incoming_shutdown(void)
+{
+    lock_acquire(&incoming.lock);
+    incoming.postcopy.quit = true;
+    if (in_postcopy(&incoming) && incoming.channel) {
+        channel_cancel(incoming.channel);
+    }
+    cond_broadcast(&incoming.changed);
+    lock_release(&incoming.lock);
+    postcopy_pages_abandon();
+}
+
+bool incoming_pause(void)
+{
+    LOCK_GUARD(&incoming.lock);
+
+    if (!in_postcopy(&incoming) || !incoming.channel) {
+        return false;
+    }
+    channel_cancel(incoming.channel);
+    return true;
+}
+
+bool incoming_recover(const char *uri, GError **error)
+{
+    Channel *channel = channel_open(uri, true, error);
+
+    if (!channel) {
+        return false;
+    }
+    lock_acquire(&incoming.lock);
+    if (incoming.status != MIGRATION_POSTCOPY_PAUSED) {
+        lock_release(&incoming.lock);
+        channel_free(channel);
+        return fail(error, "there is no broken postcopy to recover");
+    }
+    incoming.postcopy.next = channel;
+    incoming.status = MIGRATION_POSTCOPY_RECOVER_SETUP;
+    g_clear_pointer(&incoming.address, json_node_unref);
+    incoming.address = channel->address ? json_node_copy(channel->address) : NULL;
+    cond_broadcast(&incoming.changed);
+    lock_release(&incoming.lock);
+    migration_emit_status(MIGRATION_POSTCOPY_RECOVER_SETUP);
+    return true;
+}
+
 MigrationStatus incoming_status(char **error, JsonNode **address)
 {
-    LOCK_GUARD(&incoming_lock);
+    LOCK_GUARD(&incoming.lock);
 
     *error = g_strdup(incoming.error);
     *address = incoming.address ? json_node_copy(incoming.address) : NULL;

@@ -20,6 +20,10 @@ typedef enum MigrationStatus {
     MIGRATION_ACTIVE,
     MIGRATION_PRE_SWITCHOVER,
     MIGRATION_DEVICE,
+    MIGRATION_POSTCOPY_ACTIVE,
+    MIGRATION_POSTCOPY_PAUSED,
+    MIGRATION_POSTCOPY_RECOVER_SETUP,
+    MIGRATION_POSTCOPY_RECOVER,
     MIGRATION_COMPLETED,
     MIGRATION_FAILED,
     MIGRATION_STATUS_NUM,
@@ -40,13 +44,20 @@ typedef struct MigrationInfo {
     int throttle_percent;
     RamStats ram;
     DowntimeParts parts;
-    bool has_throttle;
+    bool has_throttle, has_dirty_limit;
+    int64_t dirty_limit_waited_us;
     uint64_t xbzrle_cache_size; /* 0: off */
 } MigrationInfo;
 
 /* --- migration.c: the source.  Big lock unless said otherwise --- */
 bool migration_start(const char *uri, GError **error);
 void migration_cancel(void);
+/* The rest of the memory is to follow the machine. */
+bool migration_start_postcopy(GError **error);
+/* A new link for a broken postcopy. */
+bool migration_resume(const char *uri, GError **error);
+/* Breaks the link of a postcopy; false without one.  Any thread. */
+bool migration_pause(void);
 bool migration_continue(MigrationStatus state, GError **error);
 /* Not NONE, CANCELLED, COMPLETED or FAILED. */
 bool migration_is_busy(void);
@@ -58,6 +69,11 @@ bool incoming_start(const char *uri, bool exit_on_error, GError **error);
 /* NONE when there is no incoming migration.  @error: newly allocated or NULL. */
 MigrationStatus incoming_status(char **error, JsonNode **address);
 void incoming_cancel(void);
+/* The process ends: nobody waits for memory any more. */
+void incoming_shutdown(void);
+/* The destination's side of migrate-pause and migrate-recover.  Any thread. */
+bool incoming_pause(void);
+bool incoming_recover(const char *uri, GError **error);
 
 /* --- events, any thread --- */
 void migration_emit_status(MigrationStatus status);

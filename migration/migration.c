@@ -12,12 +12,16 @@
  *                                                   v                               v migration_commit()
  *                                                FAILED                         CANCELLING --finish()--> CANCELLED
  *
+ * After migrate-start-postcopy DEVICE leads to POSTCOPY_ACTIVE, where the machine is the destination's; broken links:
+ * postcopy-link.c.
+ *
  * set_status_locked() makes every transition and holds them to this drawing.  After FAILED and CANCELLED the machine is as it was before.
  */
 #include <string.h>
 
 #include "api/command.h"
 #include "migration/migration.h"
+#include "dirty-limit.h"
 #include "multifd.h"
 #include "source.h"
 #include "system/cpu.h"
@@ -35,6 +39,10 @@ const char *const migration_status_names[MIGRATION_STATUS_NUM + 1] = {
     [MIGRATION_ACTIVE] = "active",
     [MIGRATION_PRE_SWITCHOVER] = "pre-switchover",
     [MIGRATION_DEVICE] = "device",
+    [MIGRATION_POSTCOPY_ACTIVE] = "postcopy-active",
+    [MIGRATION_POSTCOPY_PAUSED] = "postcopy-paused",
+    [MIGRATION_POSTCOPY_RECOVER_SETUP] = "postcopy-recover-setup",
+    [MIGRATION_POSTCOPY_RECOVER] = "postcopy-recover",
     [MIGRATION_COMPLETED] = "completed",
     [MIGRATION_FAILED] = "failed",
 };
@@ -72,7 +80,12 @@ static const uint32_t legal_next[MIGRATION_STATUS_NUM] = {
     [MIGRATION_CANCELLED] = S(SETUP),
     [MIGRATION_ACTIVE] = S(PRE_SWITCHOVER) | S(DEVICE) | ENDS,
     [MIGRATION_PRE_SWITCHOVER] = S(DEVICE) | ENDS,
-    [MIGRATION_DEVICE] = S(COMPLETED) | ENDS,
+    [MIGRATION_DEVICE] = S(COMPLETED) | S(POSTCOPY_ACTIVE) | ENDS,
+    /* the machine is elsewhere: only the end of the process makes it FAILED */
+    [MIGRATION_POSTCOPY_ACTIVE] = S(COMPLETED) | S(POSTCOPY_PAUSED) | S(FAILED),
+    [MIGRATION_POSTCOPY_PAUSED] = S(POSTCOPY_RECOVER_SETUP) | S(FAILED),
+    [MIGRATION_POSTCOPY_RECOVER_SETUP] = S(POSTCOPY_RECOVER) | S(POSTCOPY_PAUSED) | S(FAILED),
+    [MIGRATION_POSTCOPY_RECOVER] = S(POSTCOPY_ACTIVE) | S(POSTCOPY_PAUSED) | S(FAILED),
     [MIGRATION_COMPLETED] = S(SETUP),
     [MIGRATION_FAILED] = S(SETUP),
 #undef S
@@ -179,11 +192,14 @@ static void finish(Migration *m, bool ok, GError *error)
     if (m->options.capabilities[CAPABILITY_AUTO_CONVERGE]) {
         cpu_throttle_stop();
     }
-    if (!ok) {
+    if (m->options.capabilities[CAPABILITY_DIRTY_LIMIT]) {
+        dirty_limit_set_migration(0, NULL);
+    }
+    if (!ok && !m->given_away) {
         restore_machine(m);
     }
     bql_unlock();
-    if (m->stopped) {
+    if (m->stopped && !m->given_away) {
         atomic_set(&m->downtime_ns, now - m->stop_ns);
     }
     atomic_set(&m->end_ns, now);
@@ -196,6 +212,7 @@ static void finish(Migration *m, bool ok, GError *error)
         status = MIGRATION_CANCELLED;
     } else {
         status = MIGRATION_FAILED;
+        g_free(m->error_text);
         m->error_text = g_strdup(error->message);
     }
     set_status_locked(m, status);
@@ -208,7 +225,8 @@ static gpointer migration_thread(gpointer opaque)
 {
     Migration *m = opaque;
     GError *error = NULL;
-    bool ok = precopy_run(m, &error);
+    bool snapshot = m->options.capabilities[CAPABILITY_BACKGROUND_SNAPSHOT];
+    bool ok = snapshot ? background_snapshot_run(m, &error) : precopy_run(m, &error);
 
     finish(m, ok, error);
     return NULL;
@@ -233,7 +251,8 @@ static void reset(Migration *m, Channel *channel)
     migration_options_copy(&m->options, migration_options());
     stream_config_local(&m->config, &m->options);
     m->channel = channel;
-    m->committed = m->may_continue = m->stopped = m->acknowledged = false;
+    m->committed = m->may_continue = m->stopped = m->acknowledged = m->given_away = false;
+    m->start_postcopy = false;
     g_clear_pointer(&m->error_text, g_free);
     memset(&m->ram, 0, sizeof(m->ram));
     memset(&m->stats, 0, sizeof(m->stats));
@@ -245,6 +264,7 @@ static void reset(Migration *m, Channel *channel)
     m->setup_ns = m->end_ns = m->downtime_ns = m->expected_downtime_ns = 0;
     m->start_ns = migration_now_ns();
     m->max_bandwidth = m->options.parameters.max_bandwidth;
+    m->max_postcopy_bandwidth = m->options.parameters.max_postcopy_bandwidth;
     m->downtime_limit_ms = m->options.parameters.downtime_limit;
 }
 
@@ -312,6 +332,74 @@ void migration_cancel(void)
     migration_emit_status(MIGRATION_CANCELLING);
 }
 
+/* --- postcopy --- */
+
+bool migration_start_postcopy(GError **error)
+{
+    Migration *m = source();
+    LOCK_GUARD(&m->lock);
+
+    if (is_final(m->status) || m->status == MIGRATION_CANCELLING) {
+        return fail(error, "no migration is active that could go on as postcopy");
+    }
+    if (!m->options.capabilities[CAPABILITY_POSTCOPY_RAM]) {
+        return fail(error, "capability 'postcopy-ram' was off when the migration was started");
+    }
+    atomic_set(&m->start_postcopy, true);
+    cond_broadcast(&m->cond); /* it may wait for its turn to send */
+    return true;
+}
+
+bool migration_resume(const char *uri, GError **error)
+{
+    Migration *m = source();
+    Channel *channel;
+
+    if (get_status(m) != MIGRATION_POSTCOPY_PAUSED) {
+        return fail(error, "there is no broken postcopy to resume");
+    }
+    channel = channel_open(uri, false, error);
+    if (!channel) {
+        return false;
+    }
+    lock_acquire(&m->lock);
+    m->channel = channel; /* PAUSED has none, and only we leave it */
+    set_status_locked(m, MIGRATION_POSTCOPY_RECOVER_SETUP);
+    cond_broadcast(&m->cond);
+    lock_release(&m->lock);
+    migration_emit_status(MIGRATION_POSTCOPY_RECOVER_SETUP);
+    return true;
+}
+
+static bool in_postcopy(MigrationStatus status)
+{
+    return status >= MIGRATION_POSTCOPY_ACTIVE && status <= MIGRATION_POSTCOPY_RECOVER;
+}
+
+bool migration_pause(void)
+{
+    Migration *m = source();
+    LOCK_GUARD(&m->lock);
+
+    if (!in_postcopy(m->status) || !m->channel) {
+        return false;
+    }
+    channel_cancel(m->channel);
+    return true;
+}
+
+/* The process ends: a postcopy that waits for a link waits no longer. */
+static void give_up_postcopy(Migration *m)
+{
+    LOCK_GUARD(&m->lock);
+
+    m->quit = true;
+    if (in_postcopy(m->status) && m->channel) {
+        channel_cancel(m->channel);
+    }
+    cond_broadcast(&m->cond);
+}
+
 bool migration_continue(MigrationStatus state, GError **error)
 {
     Migration *m = source();
@@ -333,6 +421,7 @@ void migration_parameters_changed(void)
 
     lock_acquire(&m->lock);
     atomic_set(&m->max_bandwidth, p->max_bandwidth);
+    atomic_set(&m->max_postcopy_bandwidth, p->max_postcopy_bandwidth);
     atomic_set(&m->downtime_limit_ms, p->downtime_limit);
     cond_broadcast(&m->cond);
     lock_release(&m->lock);
@@ -369,6 +458,7 @@ void migration_get_info(MigrationInfo *info)
     info->throttle_percent = cpu_throttle_get_percentage();
     info->xbzrle_cache_size =
         m->options.capabilities[CAPABILITY_XBZRLE] ? m->options.parameters.xbzrle_cache_size : 0;
+    info->has_dirty_limit = dirty_limit_waited_us(&info->dirty_limit_waited_us);
     info->has_throttle = m->options.capabilities[CAPABILITY_AUTO_CONVERGE] && info->throttle_percent > 0;
 }
 
@@ -377,7 +467,9 @@ void migration_shutdown(void)
     Migration *m = source();
 
     migration_cancel();
+    give_up_postcopy(m);
     incoming_cancel();
+    incoming_shutdown();
     if (m->thread) {
         bql_unlock();
         g_thread_join(m->thread);

@@ -175,6 +175,7 @@ static int page_iov(Receiver *r, const Packet *p)
         uint8_t *host = p->block->host + page_offset(r, i);
         struct iovec *last = &r->iov[count - 1];
 
+        ram_block_note_written(p->block, page_offset(r, i), TARGET_PAGE_SIZE);
         if (count && (uint8_t *)last->iov_base + last->iov_len == host) {
             last->iov_len += TARGET_PAGE_SIZE;
         } else {

@@ -166,7 +166,8 @@ static bool write_places(Sender *s, const Job *job, GError **error)
     bool ok = true;
 
     for (unsigned r = 0; ok && r < job->runs; r++) {
-        ok = fixed_ram_save_run(s->group->fixed, job->block, job->run[r].page, job->run[r].n, &counts, error);
+        ok = fixed_ram_save_run(s->group->fixed, job->block, job->run[r].page, job->run[r].n,
+                                job->block->host + job->run[r].page * TARGET_PAGE_SIZE, &counts, error);
     }
     count_pages(s->group, counts.normal, counts.zero, counts.normal * TARGET_PAGE_SIZE);
     return ok;

@@ -27,8 +27,10 @@ static const struct CapabilityRow {
     [CAPABILITY_AUTO_CONVERGE] = {"auto-converge", true, .excludes = NEEDS(DIRTY_LIMIT),
                                   .help = "slow vCPUs down while they dirty memory faster than it can be sent"},
     [CAPABILITY_EVENTS] = {"events", true, .help = "emit MIGRATION and MIGRATION_PASS"},
-    [CAPABILITY_POSTCOPY_RAM] = {"postcopy-ram", .help = "let the destination run before its memory has arrived"},
-    [CAPABILITY_RELEASE_RAM] = {"release-ram", .help = "give memory back as it is sent (postcopy)"},
+    [CAPABILITY_POSTCOPY_RAM] = {"postcopy-ram", true,
+                                 .excludes = NEEDS(MAPPED_RAM) | NEEDS(MULTIFD) | NEEDS(X_IGNORE_SHARED),
+                                 .help = "let the destination run before its memory has arrived"},
+    [CAPABILITY_RELEASE_RAM] = {"release-ram", true, .help = "give memory back as it is sent (postcopy)"},
     [CAPABILITY_RETURN_PATH] = {"return-path", true, .help = "wait for the destination's answer"},
     [CAPABILITY_PAUSE_BEFORE_SWITCHOVER] = {"pause-before-switchover", true,
                                             .help = "stop in pre-switchover until migrate-continue"},
@@ -37,12 +39,23 @@ static const struct CapabilityRow {
     [CAPABILITY_LATE_BLOCK_ACTIVATE] = {"late-block-activate", .help = "activate block devices at cont"},
     [CAPABILITY_X_IGNORE_SHARED] = {"x-ignore-shared", .help = "leave shared memory where it is"},
     [CAPABILITY_VALIDATE_UUID] = {"validate-uuid", true, .help = "check that both sides have the same -uuid"},
-    [CAPABILITY_BACKGROUND_SNAPSHOT] = {"background-snapshot", .help = "save a moment while the machine runs on"},
+    [CAPABILITY_BACKGROUND_SNAPSHOT] = {"background-snapshot", true,
+                                        .excludes = NEEDS(POSTCOPY_RAM) | NEEDS(DIRTY_BITMAPS) |
+                                                    NEEDS(LATE_BLOCK_ACTIVATE) | NEEDS(RETURN_PATH) | NEEDS(MULTIFD) |
+                                                    NEEDS(PAUSE_BEFORE_SWITCHOVER) | NEEDS(AUTO_CONVERGE) |
+                                                    NEEDS(DIRTY_LIMIT) | NEEDS(RELEASE_RAM) | NEEDS(XBZRLE) |
+                                                    NEEDS(VALIDATE_UUID) | NEEDS(ZERO_COPY_SEND) |
+                                                    NEEDS(POSTCOPY_PREEMPT),
+                                        .help = "save a moment while the machine runs on"},
     [CAPABILITY_ZERO_COPY_SEND] = {"zero-copy-send", .help = "send without copying"},
-    [CAPABILITY_POSTCOPY_PREEMPT] = {"postcopy-preempt", .help = "a channel of its own for urgent pages"},
+    [CAPABILITY_POSTCOPY_PREEMPT] = {"postcopy-preempt", true, .requires = NEEDS(POSTCOPY_RAM),
+                                     .help = "a channel of its own for urgent pages"},
+    [CAPABILITY_POSTCOPY_BLOCKTIME] = {"postcopy-blocktime", true,
+                                       .help = "measure how long vCPUs wait for memory (postcopy, destination)"},
     [CAPABILITY_SWITCHOVER_ACK] = {"switchover-ack", true, .requires = NEEDS(RETURN_PATH),
                                    .help = "the destination agrees before the switchover"},
-    [CAPABILITY_DIRTY_LIMIT] = {"dirty-limit", .excludes = NEEDS(AUTO_CONVERGE), .help = "limit each vCPU's dirty rate"},
+    [CAPABILITY_DIRTY_LIMIT] = {"dirty-limit", true, .excludes = NEEDS(AUTO_CONVERGE),
+                                .help = "limit each vCPU's dirty rate while it is higher than can be sent"},
     [CAPABILITY_MAPPED_RAM] = {"mapped-ram", true, .help = "each page has one place in the file"},
     [CAPABILITY_FIXED_RAM] = {"fixed-ram", true, .help = "each page has one place in the file (same as mapped-ram)"},
 };
@@ -50,7 +63,8 @@ static const struct CapabilityRow {
 const char *const migration_capability_names[CAPABILITY_NUM + 1] = {
     "xbzrle", "auto-converge", "events", "postcopy-ram", "release-ram", "return-path", "pause-before-switchover",
     "multifd", "dirty-bitmaps", "late-block-activate", "x-ignore-shared", "validate-uuid", "background-snapshot",
-    "zero-copy-send", "postcopy-preempt", "switchover-ack", "dirty-limit", "mapped-ram", "fixed-ram", NULL,
+    "zero-copy-send", "postcopy-preempt", "postcopy-blocktime", "switchover-ack", "dirty-limit", "mapped-ram",
+    "fixed-ram", NULL,
 };
 
 static bool set_capability(bool caps[CAPABILITY_NUM], int index, bool on, GError **error)
@@ -222,8 +236,14 @@ const Field migration_parameter_fields[] = {
            .help = "what the network gives at the switchover; 0: as measured"),
     F_U64(P, downtime_limit, "downtime-limit", .optional = true, .default_value = "300", .min = 0, .max = 2000000,
           .unit = "ms", .help = "longest the machine may stand still"),
+    F_SIZE(P, max_postcopy_bandwidth, "max-postcopy-bandwidth", .optional = true, .default_value = "0",
+           .help = "most that is sent unasked in a second of postcopy; 0: no limit"),
     F_U8(P, max_cpu_throttle, "max-cpu-throttle", .optional = true, .default_value = "99", .min = 1, .max = 99,
          .unit = "percent", .help = "most that a vCPU is made to sleep"),
+    F_U64(P, vcpu_dirty_limit_period, "x-vcpu-dirty-limit-period", .optional = true, .default_value = "1000", .min = 1,
+          .max = 1000, .unit = "ms", .help = "how often capability dirty-limit takes the log"),
+    F_U64(P, vcpu_dirty_limit, "vcpu-dirty-limit", .optional = true, .default_value = "1", .min = 1, .max = 1048576,
+          .unit = "MB/s", .help = "what capability dirty-limit leaves each vCPU"),
     F_ENUM(P, mode, "mode", mode_names, "MigMode", .optional = true, .default_value = "normal"),
     F_ENUM(P, profile, "x-profile", profile_names, "MigrationProfile", .optional = true, .default_value = "native",
            .help = "native, or exactly what QEMU 10.0 can load"),

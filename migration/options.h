@@ -28,6 +28,7 @@ typedef enum MigrationCapability {
     CAPABILITY_BACKGROUND_SNAPSHOT,
     CAPABILITY_ZERO_COPY_SEND,
     CAPABILITY_POSTCOPY_PREEMPT,
+    CAPABILITY_POSTCOPY_BLOCKTIME,
     CAPABILITY_SWITCHOVER_ACK,
     CAPABILITY_DIRTY_LIMIT,
     CAPABILITY_MAPPED_RAM,
@@ -57,6 +58,9 @@ typedef struct MigrationParameters {
     uint64_t max_bandwidth;              /* bytes/s, 0: unlimited */
     uint64_t avail_switchover_bandwidth; /* bytes/s, 0: as measured */
     uint64_t downtime_limit;             /* ms */
+    uint64_t max_postcopy_bandwidth;     /* bytes/s, 0: unlimited; pages that were asked for do not count */
+    uint64_t vcpu_dirty_limit_period; /* ms */
+    uint64_t vcpu_dirty_limit;        /* MiB/s */
     int mode;
     int profile; /* StateProfile */
     uint8_t multifd_channels;

@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "dirty-limit.h"
 #include "multifd.h"
 #include "source.h"
 #include "system/machine.h"
@@ -27,6 +28,8 @@
 #define BANDWIDTH_FIRST_NS (INT64_C(50) * 1000 * 1000)
 #define MID_PASS_SYNC_NS  (INT64_C(1) * 1000 * 1000 * 1000)
 #define THROTTLE_CHECK_NS (INT64_C(1) * 1000 * 1000 * 1000)
+#define PATIENCE_NS       (INT64_C(1) * 1000 * 1000 * 1000)
+#define FEW_BYTES         (UINT64_C(1) << 20) /* sent in less time than another sync takes */
 
 TRACE_EVENT(migration_bandwidth, "%.1f MB/s over %.3f s");
 
@@ -48,10 +51,13 @@ static bool check_channel(Migration *m, GError **error)
     if (m->options.capabilities[CAPABILITY_RETURN_PATH] && !m->channel->bidirectional) {
         return fail(error, "capability return-path needs a socket, '%s' is none", m->channel->uri);
     }
-    m->config.handover = m->config.profile == STATE_PROFILE_NATIVE && m->channel->bidirectional;
+    /* a snapshot's machine stays here: nobody answers, nothing is handed over */
+    m->config.handover = m->config.profile == STATE_PROFILE_NATIVE && m->channel->bidirectional &&
+                         !m->options.capabilities[CAPABILITY_BACKGROUND_SNAPSHOT];
     m->config.unfinished = m->channel->seekable;
     m->config.records = m->config.profile == STATE_PROFILE_NATIVE && m->config.mapped_ram;
-    m->return_path = m->config.handover || m->options.capabilities[CAPABILITY_RETURN_PATH];
+    m->return_path = m->config.handover || m->options.capabilities[CAPABILITY_RETURN_PATH] ||
+                     m->options.capabilities[CAPABILITY_POSTCOPY_RAM];
     return true;
 }
 
@@ -66,7 +72,7 @@ static void open_return_path(Migration *m)
 static bool new_pass(Migration *m, GError **error);
 
 /* How pages travel: the ways to a file, and multifd's channels. */
-static bool set_up_pages(Migration *m, GError **error)
+bool precopy_set_up_pages(Migration *m, GError **error)
 {
     static const uint8_t no_uuid[16];
     const Machine *machine = machine_current();
@@ -74,6 +80,7 @@ static bool set_up_pages(Migration *m, GError **error)
     FixedRamWriter *fixed = m->config.mapped_ram ? &m->ram.fixed : NULL;
 
     m->ram.zero_detection = p->zero_page_detection;
+    m->ram.postcopy = m->options.capabilities[CAPABILITY_POSTCOPY_RAM];
     m->ram.fixed = (FixedRamWriter){
         .channel = m->channel,
         .records = m->config.records,
@@ -96,23 +103,34 @@ static bool set_up_pages(Migration *m, GError **error)
     return true;
 }
 
-static bool set_up(Migration *m, GError **error)
+bool precopy_open_stream(Migration *m, GError **error)
 {
-    bool ok;
-
     if (!channel_prepare(m->channel, error) || !check_channel(m, error)) {
         return false;
     }
     m->file_start = m->channel->position;
     m->writer = writer_new(m->channel);
     sections_write_header(m->writer, &m->config);
+    return true;
+}
+
+static bool set_up(Migration *m, GError **error)
+{
+    bool ok;
+
+    if (!precopy_open_stream(m, error)) {
+        return false;
+    }
     if (m->return_path) {
         open_return_path(m);
+    }
+    if (m->options.capabilities[CAPABILITY_POSTCOPY_RAM] && !postcopy_advise(m, error)) {
+        return false;
     }
     bql_lock();
     ok = ram_setup(&m->ram, m->writer, m->config.mapped_ram, &m->stats, error);
     bql_unlock();
-    if (!ok || !set_up_pages(m, error) || !ram_save_setup(&m->ram, error) || !new_pass(m, error)) {
+    if (!ok || !precopy_set_up_pages(m, error) || !ram_save_setup(&m->ram, error) || !new_pass(m, error)) {
         return false;
     }
     atomic_set(&m->setup_ns, migration_now_ns() - m->start_ns);
@@ -122,7 +140,7 @@ static bool set_up(Migration *m, GError **error)
     return true;
 }
 
-/* --- auto-converge --- */
+/* --- auto-converge, dirty-limit --- */
 
 static void raise_throttle(Migration *m, uint64_t dirtied, uint64_t sent)
 {
@@ -139,13 +157,34 @@ static void raise_throttle(Migration *m, uint64_t dirtied, uint64_t sent)
     bql_unlock();
 }
 
+static void limit_vcpus(Migration *m)
+{
+    GError *error = NULL;
+
+    bql_lock();
+    if (!dirty_limit_set_migration(m->options.parameters.vcpu_dirty_limit, &error)) {
+        warn_report("%s", error->message); /* it goes on, as without the capability */
+        g_clear_error(&error);
+    }
+    bql_unlock();
+}
+
+static void slow_down(Migration *m, uint64_t dirtied, uint64_t sent)
+{
+    if (m->options.capabilities[CAPABILITY_AUTO_CONVERGE]) {
+        raise_throttle(m, dirtied, sent);
+    } else {
+        limit_vcpus(m);
+    }
+}
+
 /* At each sync: memory that is dirtied faster than it is sent, twice in a row, slows the vCPUs down. */
 static void check_convergence(Migration *m)
 {
     int64_t now = migration_now_ns();
     uint64_t sent;
 
-    if (!m->options.capabilities[CAPABILITY_AUTO_CONVERGE]) {
+    if (!m->options.capabilities[CAPABILITY_AUTO_CONVERGE] && !m->options.capabilities[CAPABILITY_DIRTY_LIMIT]) {
         return;
     }
     m->throttle_dirtied += m->ram.dirtied_last_sync * TARGET_PAGE_SIZE;
@@ -157,7 +196,7 @@ static void check_convergence(Migration *m)
         (double)m->throttle_dirtied > (double)sent * m->options.parameters.throttle_trigger_threshold / 100) {
         if (++m->throttle_high >= 2) {
             m->throttle_high = 0;
-            raise_throttle(m, m->throttle_dirtied, sent);
+            slow_down(m, m->throttle_dirtied, sent);
         }
     } else {
         m->throttle_high = 0;
@@ -216,6 +255,8 @@ static bool new_pass(Migration *m, GError **error)
     }
     migration_bitmap_sync(&m->ram);
     migration_emit_pass(m->stats.sync_count);
+    m->left_before = m->left_at_sync;
+    m->left_at_sync = ram_remaining_bytes(&m->ram);
     bandwidth = bandwidth_now(m);
     if (bandwidth > 0) {
         atomic_set(&m->expected_downtime_ns, (int64_t)((double)ram_remaining_bytes(&m->ram) / bandwidth * 1e9));
@@ -295,8 +336,12 @@ static void send_slice(Migration *m)
 
 static bool mid_pass_sync_due(Migration *m)
 {
-    return m->options.capabilities[CAPABILITY_AUTO_CONVERGE] &&
-           migration_now_ns() - m->ram.last_sync_ns > MID_PASS_SYNC_NS;
+    int64_t elapsed = migration_now_ns() - m->ram.last_sync_ns;
+
+    if (m->options.capabilities[CAPABILITY_DIRTY_LIMIT]) {
+        return elapsed > (int64_t)m->options.parameters.vcpu_dirty_limit_period * 1000000;
+    }
+    return m->options.capabilities[CAPABILITY_AUTO_CONVERGE] && elapsed > MID_PASS_SYNC_NS;
 }
 
 /* --- the way back --- */
@@ -362,18 +407,34 @@ static bool may_switch_over(Migration *m, GError **error)
 
 /* --- until the switchover --- */
 
-/* Until the machine could be stopped. */
+/*
+ * The machine could be stopped now.  To send more while it runs makes the downtime shorter: the rest of a pass first,
+ * then passes as long as each leaves less than half of the one before.  Not for longer than a moment: the limit holds.
+ */
+static bool worth_waiting(Migration *m, bool shrinking)
+{
+    if (!m->fits_since_ns) {
+        m->fits_since_ns = migration_now_ns();
+    }
+    return shrinking && ram_remaining_bytes(&m->ram) > FEW_BYTES &&
+           migration_now_ns() - m->fits_since_ns < PATIENCE_NS;
+}
+
+/* Until the machine is to be stopped. */
 static bool iterate(Migration *m, GError **error)
 {
     for (;;) {
         if (!migration_going_on(m, error) || !writer_ok(m->writer, error)) {
             return false;
         }
-        if (fits_downtime(m)) {
+        if (atomic_read(&m->start_postcopy)) {
+            return may_switch_over(m, error);
+        }
+        if (fits_downtime(m) && !worth_waiting(m, true)) {
             if (!new_pass(m, error)) {
                 return false;
             }
-            if (fits_downtime(m)) {
+            if (fits_downtime(m) && !worth_waiting(m, m->left_at_sync < m->left_before / 2)) {
                 return may_switch_over(m, error);
             }
         } else if (mid_pass_sync_due(m) && !new_pass(m, error)) {
@@ -411,7 +472,7 @@ static void stop_machine(Migration *m)
     m->parts.stop = migration_now_ns() - start;
 }
 
-static bool still_stopped(GError **error)
+bool source_still_stopped(GError **error)
 {
     return runstate_get() == RUN_STATE_FINISH_MIGRATE ||
            fail(error, "the machine was started in the middle of the switchover");
@@ -446,7 +507,7 @@ static bool save_final_state(Migration *m, StreamWriter *devices, GError **error
     int64_t start = migration_now_ns();
     bool changed;
 
-    if (!still_stopped(error) || !ram_check_blocks(&m->ram, &changed, error)) {
+    if (!source_still_stopped(error) || !ram_check_blocks(&m->ram, &changed, error)) {
         return false;
     }
     if (changed) {
@@ -469,7 +530,7 @@ static bool give_up_machine(Migration *m, GError **error)
     bool ok;
 
     bql_lock();
-    ok = still_stopped(error) && migration_commit(m, error);
+    ok = source_still_stopped(error) && migration_commit(m, error);
     if (ok) {
         runstate_set(RUN_STATE_POSTMIGRATE);
     }
@@ -575,7 +636,7 @@ static SwitchResult switch_over(Migration *m, GError **error)
         fail(error, "cancelled");
         return SWITCH_FAILED;
     }
-    return result_of(finish_stream(m, error));
+    return result_of(atomic_read(&m->start_postcopy) ? postcopy_run(m, error) : finish_stream(m, error));
 }
 
 /* A peer that went away mostly said why before. */

@@ -10,6 +10,7 @@
 
 #include "ram.h"
 #include "multifd.h"
+#include "postcopy.h"
 #include "system/runstate.h"
 #include "util/bitmap.h"
 #include "util/error.h"
@@ -42,28 +43,42 @@ RAMBlock *ram_load_find(RamLoad *load, const char *name)
     return NULL;
 }
 
-void ram_load_clear(RamLoad *load)
+void ram_load_publish(RamLoad *load)
 {
-    if (!load->blocks) {
-        return;
-    }
     for (unsigned i = 0; i < load->blocks->len; i++) {
         RAMBlock *block = g_ptr_array_index(load->blocks, i);
 
         if (block->mr) {
             physical_memory_invalidate_and_set_dirty(block->mr, 0, block->used_length);
         }
+    }
+    load->published = true;
+}
+
+void ram_load_clear(RamLoad *load)
+{
+    if (!load->blocks) {
+        return;
+    }
+    if (!load->published) {
+        ram_load_publish(load);
+    }
+    for (unsigned i = 0; i < load->blocks->len; i++) {
+        RAMBlock *block = g_ptr_array_index(load->blocks, i);
+
+        g_clear_pointer(&block->receivedmap, g_free);
         ram_block_unref(block);
     }
     g_clear_pointer(&load->blocks, g_ptr_array_unref);
     lock_destroy(&load->lock);
 }
 
-void ram_load_zero(RAMBlock *block, uint64_t offset, uint64_t length)
+static void make_zero(RAMBlock *block, uint64_t offset, uint64_t length)
 {
     uint8_t *host = block->host + offset;
+    bool give_back = block->fd < 0 && !(block->flags & RAM_PREALLOC);
 
-    if (block->fd < 0 && length >= DISCARD_BYTES && madvise(host, length, MADV_DONTNEED) == 0) {
+    if (give_back && length >= DISCARD_BYTES && madvise(host, length, MADV_DONTNEED) == 0) {
         return;
     }
     for (uint64_t at = 0; at < length; at += TARGET_PAGE_SIZE) {
@@ -72,6 +87,20 @@ void ram_load_zero(RAMBlock *block, uint64_t offset, uint64_t length)
         if (!is_zero(host + at, n)) {
             memset(host + at, 0, n);
         }
+    }
+}
+
+void ram_load_zero(RAMBlock *block, uint64_t offset, uint64_t length)
+{
+    uint64_t end = offset + length;
+
+    while (offset < end) {
+        uint64_t stop = MIN(end, ROUND_DOWN(offset, RAM_WRITTEN_BYTES) + RAM_WRITTEN_BYTES);
+
+        if (!ram_block_pristine(block, offset, stop - offset)) {
+            make_zero(block, offset, stop - offset);
+        }
+        offset = stop;
     }
 }
 
@@ -141,10 +170,33 @@ static RAMBlock *claim_block(StreamReader *reader, RamLoad *load, const char *na
         reader_take_error(reader, error);
         return NULL;
     }
+    if (load->postcopy && !block->receivedmap) {
+        block->receivedmap = bitmap_try_new(ram_block_pages(block));
+        if (!block->receivedmap) {
+            ram_block_unref(block);
+            reader_fail(reader, "no memory for the bitmap of RAM '%s'", name);
+            return NULL;
+        }
+    }
     lock_acquire(&load->lock);
     g_ptr_array_add(load->blocks, block);
     lock_release(&load->lock);
     return block;
+}
+
+/* With postcopy the list says which host pages the source works with, where they are larger than the guest's. */
+static bool load_page_size(StreamReader *reader, const RAMBlock *block)
+{
+    uint64_t there;
+
+    if (block->page_size <= TARGET_PAGE_SIZE) {
+        return true;
+    }
+    there = reader_be64(reader);
+    return !reader->error &&
+           (there == block->page_size ||
+            reader_fail(reader, "RAM '%s' has host pages of 0x%" PRIx64 " bytes here, of 0x%" PRIx64 " at the source",
+                        block->idstr, block->page_size, there));
 }
 
 static bool load_list_entry(StreamReader *reader, RamLoad *load, uint64_t *left)
@@ -166,14 +218,14 @@ static bool load_list_entry(StreamReader *reader, RamLoad *load, uint64_t *left)
     bql_lock();
     block = claim_block(reader, load, name, used_length);
     bql_unlock();
-    if (!block) {
+    if (!block || (load->postcopy && !load_page_size(reader, block))) {
         return false;
     }
     return !load->fixed_ram || fixed_ram_load_block(&load->fixed, reader, block, used_length);
 }
 
 /* What this machine has and the source has not would keep whatever it holds now. */
-static bool check_all_listed(StreamReader *reader, RamLoad *load)
+bool ram_load_check_all_listed(StreamReader *reader, RamLoad *load)
 {
     RAMBlock *block;
     bool ok = true;
@@ -281,10 +333,14 @@ static bool load_record(StreamReader *reader, RamLoad *load, uint64_t offset, ui
         return reader_fail(reader, "page at 0x%" PRIx64 " is past the end of RAM '%s'", offset, load->block->idstr);
     }
     load->pages_loaded++;
+    if (load->block->receivedmap) {
+        set_bit(offset / TARGET_PAGE_SIZE, load->block->receivedmap);
+    }
     if (flags & RAM_SAVE_ZERO) {
         return load_zero(reader, load, offset);
     }
     flush_zeroes(load);
+    ram_block_note_written(load->block, offset, TARGET_PAGE_SIZE);
     if (flags & RAM_SAVE_XBZRLE) {
         return load_delta(reader, load, offset);
     }
@@ -295,6 +351,9 @@ static bool load_ram_part(StreamReader *reader, void *opaque)
 {
     RamLoad *load = opaque;
 
+    if (load->placing) {
+        return ram_load_placed(reader, load, &load->block);
+    }
     for (;;) {
         uint64_t head = reader_be64(reader);
         uint64_t offset = head & TARGET_PAGE_MASK, flags = head & RAM_SAVE_FLAGS;
@@ -338,10 +397,74 @@ static bool load_ram_part(StreamReader *reader, void *opaque)
     }
 }
 
+/* --- postcopy --- */
+
+static bool place_record(StreamReader *reader, RamLoad *load, RAMBlock **last, uint64_t offset, uint64_t flags)
+{
+    const uint8_t *data;
+    char name[256];
+    uint8_t fill;
+
+    if (!(flags & RAM_SAVE_CONTINUE)) {
+        if (!reader_counted_string(reader, name)) {
+            return false;
+        }
+        *last = ram_load_find(load, name);
+        if (!*last) {
+            return reader_fail(reader, "RAM '%s' is not in the list", name);
+        }
+    } else if (!*last) {
+        return reader_fail(reader, "the first record names no RAM");
+    }
+    if (!ram_block_offset_valid(*last, offset, TARGET_PAGE_SIZE)) {
+        return reader_fail(reader, "page at 0x%" PRIx64 " is past the end of RAM '%s'", offset, (*last)->idstr);
+    }
+    if (flags & RAM_SAVE_ZERO) {
+        fill = reader_u8(reader);
+        if (reader->error || fill) {
+            return reader_fail(reader, "a zero page is filled with 0x%02x", fill);
+        }
+        postcopy_place(*last, offset, NULL);
+        return true;
+    }
+    data = reader_peek(reader, TARGET_PAGE_SIZE);
+    if (!data) {
+        return reader_fail(reader, "the stream ends here");
+    }
+    postcopy_place(*last, offset, data);
+    return reader_skip(reader, TARGET_PAGE_SIZE);
+}
+
+bool ram_load_placed(StreamReader *reader, RamLoad *load, RAMBlock **last)
+{
+    for (;;) {
+        uint64_t head = reader_be64(reader);
+        uint64_t offset = head & TARGET_PAGE_MASK, flags = head & RAM_SAVE_FLAGS;
+
+        if (reader->error) {
+            return false;
+        }
+        switch (flags & ~(uint64_t)RAM_SAVE_CONTINUE) {
+        case RAM_SAVE_ZERO:
+        case RAM_SAVE_PAGE:
+            if (!place_record(reader, load, last, offset, flags)) {
+                return false;
+            }
+            break;
+        case RAM_SAVE_EOS:
+            return true;
+        default:
+            return reader_fail(reader, "record has flags 0x%" PRIx64 ", which have no place in postcopy", flags);
+        }
+    }
+}
+
 /* At the end: blocks may join until then. */
 static bool end_of_ram(StreamReader *reader, void *opaque)
 {
-    return check_all_listed(reader, opaque);
+    RamLoad *load = opaque;
+
+    return load->placing || ram_load_check_all_listed(reader, load); /* it was checked when postcopy began */
 }
 
 const SectionOps ram_section = {

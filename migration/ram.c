@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The source's side of guest memory: bitmaps, syncs, and the search for the next page to send.  See ram.h. */
 #include "ram.h"
+#include "dirty-map.h"
 #include "multifd.h"
 
 #include <string.h>
@@ -66,22 +67,36 @@ static bool add_new_blocks(RamState *rs, bool *changed, GError **error)
     return true;
 }
 
-bool ram_setup(RamState *rs, StreamWriter *writer, bool fixed_ram, RamStats *stats, GError **error)
+static void init(RamState *rs, StreamWriter *writer, bool fixed_ram, RamStats *stats)
 {
-    bool changed;
-
     memset(rs, 0, sizeof(*rs));
     rs->writer = writer;
     rs->fixed_ram = fixed_ram;
     rs->stats = stats;
     rs->blocks = g_ptr_array_new();
     rs->lengths = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+}
+
+bool ram_setup(RamState *rs, StreamWriter *writer, bool fixed_ram, RamStats *stats, GError **error)
+{
+    bool changed;
+
+    init(rs, writer, fixed_ram, stats);
     /* logged from here on; the first sync's quiesce comes before the first page is read */
     if (!memory_global_dirty_log_start(GLOBAL_DIRTY_MIGRATION, error)) {
         g_clear_pointer(&rs->blocks, g_ptr_array_unref);
         g_clear_pointer(&rs->lengths, g_array_unref);
         return false;
     }
+    rs->logged = true;
+    return add_new_blocks(rs, &changed, error);
+}
+
+bool ram_setup_unlogged(RamState *rs, StreamWriter *writer, bool fixed_ram, RamStats *stats, GError **error)
+{
+    bool changed;
+
+    init(rs, writer, fixed_ram, stats);
     return add_new_blocks(rs, &changed, error);
 }
 
@@ -134,9 +149,11 @@ void ram_cleanup(RamState *rs)
     if (!rs->blocks) {
         return;
     }
-    bql_lock();
-    memory_global_dirty_log_stop(GLOBAL_DIRTY_MIGRATION);
-    bql_unlock();
+    if (rs->logged) {
+        bql_lock();
+        memory_global_dirty_log_stop(GLOBAL_DIRTY_MIGRATION);
+        bql_unlock();
+    }
     synchronize_rcu(); /* who looked at a bitmap is done with it */
     for (unsigned i = 0; i < rs->blocks->len; i++) {
         RAMBlock *block = g_ptr_array_index(rs->blocks, i);
@@ -161,6 +178,16 @@ static void update_dirty_rate(RamState *rs, uint64_t gained, int64_t now)
     rs->dirtied_last_sync = gained;
 }
 
+/* Not while the machine stands still for the switchover: it would stand longer. */
+static void note_dirty_map(RamState *rs)
+{
+    if (!rs->stats->sync_count) {
+        dirty_map_begin();
+    } else if (runstate_is_running()) {
+        dirty_map_sample();
+    }
+}
+
 void migration_bitmap_sync(RamState *rs)
 {
     bool locked = bql_locked();
@@ -174,6 +201,7 @@ void migration_bitmap_sync(RamState *rs)
     if (!locked) {
         bql_unlock();
     }
+    note_dirty_map(rs);
     for (unsigned i = 0; i < rs->blocks->len; i++) {
         gained += physical_memory_sync_dirty_bitmap(g_ptr_array_index(rs->blocks, i));
     }
@@ -212,6 +240,9 @@ static void save_list(RamState *rs, unsigned first)
 
         writer_counted_string(rs->writer, block->idstr);
         writer_be64(rs->writer, block->used_length);
+        if (rs->postcopy && block->page_size > TARGET_PAGE_SIZE) {
+            writer_be64(rs->writer, block->page_size);
+        }
         if (rs->fixed_ram) {
             fixed_ram_save_setup(&rs->fixed, rs->writer, block);
         }
@@ -299,15 +330,40 @@ void ram_part_end(RamState *rs)
     section_end(rs->writer, ram_section.id);
 }
 
+static void write_head(StreamWriter *writer, RAMBlock **last, RAMBlock *block, uint64_t page, uint64_t flag)
+{
+    bool again = *last == block;
+
+    writer_be64(writer, page * TARGET_PAGE_SIZE | flag | (again ? RAM_SAVE_CONTINUE : 0));
+    if (!again) {
+        writer_counted_string(writer, block->idstr);
+        *last = block;
+    }
+}
+
 static void record_head(RamState *rs, RAMBlock *block, uint64_t page, uint64_t flag)
 {
-    bool again = rs->last_sent == block;
+    write_head(rs->writer, &rs->last_sent, block, page, flag);
+}
 
-    writer_be64(rs->writer, page * TARGET_PAGE_SIZE | flag | (again ? RAM_SAVE_CONTINUE : 0));
-    if (!again) {
-        writer_counted_string(rs->writer, block->idstr);
-        rs->last_sent = block;
+void ram_write_pages(StreamWriter *writer, RAMBlock **last, RAMBlock *block, uint64_t page, uint64_t n, RamStats *stats)
+{
+    uint64_t zero = 0;
+
+    for (uint64_t i = page; i < page + n; i++) {
+        const uint8_t *host = block->host + i * TARGET_PAGE_SIZE;
+
+        if (is_zero(host, TARGET_PAGE_SIZE)) {
+            write_head(writer, last, block, i, RAM_SAVE_ZERO);
+            writer_u8(writer, 0);
+            zero++;
+        } else {
+            write_head(writer, last, block, i, RAM_SAVE_PAGE);
+            writer_guest_memory(writer, host, TARGET_PAGE_SIZE);
+        }
     }
+    atomic_add_relaxed(&stats->duplicate, zero);
+    atomic_add_relaxed(&stats->normal, n - zero);
 }
 
 /* In the first pass there is nothing to compare with, and all of memory would go through the cache. */
@@ -317,9 +373,9 @@ static bool use_xbzrle(const RamState *rs)
 }
 
 /* What goes into the cache is what is sent, byte for byte, even when the page changes meanwhile. */
-static void save_delta(RamState *rs, RAMBlock *block, uint64_t page)
+static void save_delta(RamState *rs, RAMBlock *block, uint64_t page, const uint8_t *host)
 {
-    const uint8_t *host = block->host + page * TARGET_PAGE_SIZE, *data;
+    const uint8_t *data;
     size_t size;
 
     switch (xbzrle_cache_update(rs->xbzrle, block->offset + page * TARGET_PAGE_SIZE, host, &rs->stats->xbzrle, &data,
@@ -343,13 +399,11 @@ static void save_delta(RamState *rs, RAMBlock *block, uint64_t page)
     }
 }
 
-static void stream_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
+static void stream_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host)
 {
     uint64_t zero = 0;
 
-    for (uint64_t i = page; i < page + n; i++) {
-        const uint8_t *host = block->host + i * TARGET_PAGE_SIZE;
-
+    for (uint64_t i = page; i < page + n; i++, host += TARGET_PAGE_SIZE) {
         if (rs->zero_detection != ZERO_PAGE_DETECTION_NONE && is_zero(host, TARGET_PAGE_SIZE)) {
             record_head(rs, block, i, RAM_SAVE_ZERO);
             writer_u8(rs->writer, 0);
@@ -358,7 +412,7 @@ static void stream_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64
                 xbzrle_cache_forget(rs->xbzrle, block->offset + i * TARGET_PAGE_SIZE);
             }
         } else if (use_xbzrle(rs)) {
-            save_delta(rs, block, i);
+            save_delta(rs, block, i, host);
         } else {
             record_head(rs, block, i, RAM_SAVE_PAGE);
             writer_guest_memory(rs->writer, host, TARGET_PAGE_SIZE);
@@ -399,12 +453,12 @@ static void count_bytes(RamState *rs, uint64_t bytes)
     atomic_add_relaxed(rs->switchover ? &rs->stats->downtime_bytes : &rs->stats->precopy_bytes, bytes);
 }
 
-static void fixed_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
+static void fixed_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host)
 {
     FixedRamCounts counts = {0};
 
     if (!rs->writer->error) {
-        fixed_ram_save_run(&rs->fixed, block, page, n, &counts, &rs->writer->error);
+        fixed_ram_save_run(&rs->fixed, block, page, n, host, &counts, &rs->writer->error);
     }
     atomic_add_relaxed(&rs->stats->normal, counts.normal);
     atomic_add_relaxed(&rs->stats->duplicate, counts.zero);
@@ -440,16 +494,17 @@ static void multifd_split_run(RamState *rs, RAMBlock *block, uint64_t page, uint
     }
 }
 
-static void save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
+/* @host: the bytes of the pages, in the block or (without multifd) a copy of them. */
+static void save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host)
 {
     uint64_t before = rs->writer->position;
 
     if (rs->fixed_ram && !rs->multifd) {
-        fixed_save_run(rs, block, page, n);
+        fixed_save_run(rs, block, page, n, host);
         return;
     }
     if (!rs->multifd) {
-        stream_save_run(rs, block, page, n);
+        stream_save_run(rs, block, page, n, host);
     } else if (rs->fixed_ram || rs->zero_detection != ZERO_PAGE_DETECTION_LEGACY) {
         multifd_save_run(rs, block, page, n);
     } else {
@@ -469,9 +524,14 @@ bool ram_save_block(RamState *rs)
     bitmap_clear(block->bmap, page, n); /* before the pages are read: a later store sets its bit for the next sync */
     rs->dirty_pages -= n;
     barrier(rs);
-    save_run(rs, block, page, n);
+    save_run(rs, block, page, n, block->host + page * TARGET_PAGE_SIZE);
     atomic_set(&rs->stats->remaining_pages, rs->dirty_pages);
     return true;
+}
+
+void ram_save_copy(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *copy)
+{
+    save_run(rs, block, page, n, copy);
 }
 
 void ram_save_wait(RamState *rs)

@@ -40,7 +40,8 @@ typedef struct RamStats {
     uint64_t total;            /* bytes */
     uint64_t sync_count;
     uint64_t dirty_pages_rate; /* per second, at the last sync */
-    uint64_t precopy_bytes, downtime_bytes;
+    uint64_t precopy_bytes, downtime_bytes, postcopy_bytes;
+    uint64_t postcopy_requests; /* that the destination made */
     uint64_t multifd_bytes;
     XbzrleStats xbzrle;
 } RamStats;
@@ -52,12 +53,14 @@ typedef struct RamState {
     /* constant after setup */
     StreamWriter *writer;
     bool fixed_ram;
+    bool postcopy;        /* the destination was told that postcopy may follow */
     FixedRamWriter fixed; /* with fixed_ram; set up after ram_setup() */
     XbzrleCache *xbzrle;  /* NULL: off; not ours */
     int zero_detection;   /* ZeroPageDetection */
     MultifdSend *multifd; /* NULL: one thread does it all; not ours */
     RamStats *stats;
     /* migration thread */
+    bool logged;       /* the MIGRATION log runs for us */
     GPtrArray *blocks; /* of RAMBlock *, each holding a reference */
     GArray *lengths;   /* of uint64_t, their used_length when they joined */
     uint32_t list_version;
@@ -77,6 +80,8 @@ extern const SectionOps ram_section; /* loading: opaque is a RamLoad */
 
 /* Starts the log and collects the blocks.  Big lock. */
 bool ram_setup(RamState *rs, StreamWriter *writer, bool fixed_ram, RamStats *stats, GError **error);
+/* The same without the log: who saves the pages knows otherwise which. */
+bool ram_setup_unlogged(RamState *rs, StreamWriter *writer, bool fixed_ram, RamStats *stats, GError **error);
 /* The START section. */
 bool ram_save_setup(RamState *rs, GError **error);
 /*
@@ -93,6 +98,8 @@ bool ram_check_blocks(RamState *rs, bool *changed, GError **error);
 void ram_save_joined(RamState *rs);
 /* Sends one run of dirty pages; false when there is none. */
 bool ram_save_block(RamState *rs);
+/* Sends pages as they are in @copy, which stays until the writer is flushed.  Does not touch the bitmaps.  No multifd. */
+void ram_save_copy(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *copy);
 /* PART or END: begin, then ram_save_block()s, then end. */
 void ram_part_begin(RamState *rs, uint8_t type);
 void ram_part_end(RamState *rs);
@@ -101,12 +108,20 @@ void ram_save_wait(RamState *rs);
 /* Everything that multifd has was written; bitmaps of a fixed-ram file.  Before END's end. */
 void ram_save_finish(RamState *rs);
 uint64_t ram_remaining_bytes(const RamState *rs);
+/*
+ * Pages as records of a stream, zero pages for what is zero.  @last: the block that the stream's last record spoke of;
+ * theirs are sent by reference, see writer_guest_memory().
+ */
+void ram_write_pages(StreamWriter *writer, RAMBlock **last, RAMBlock *block, uint64_t page, uint64_t n, RamStats *stats);
 /* Stops the log (takes the big lock) and frees the bitmaps after a grace period.  Without the big lock. */
 void ram_cleanup(RamState *rs);
 
 /* --- ram-load.c --- */
 typedef struct RamLoad {
     bool fixed_ram;
+    bool postcopy; /* it may follow: blocks note which pages arrived (RAMBlock.receivedmap) */
+    bool placing;  /* it has begun: pages go to postcopy_place() */
+    bool published; /* the rest of the machine was told that memory changed */
     FixedRamLoad fixed; /* set after ram_load_init() */
     MultifdRecv *multifd; /* NULL: there are no such channels; not ours */
     bool listed; /* the list of blocks came */
@@ -121,8 +136,14 @@ typedef struct RamLoad {
     const char *main_ram;
 } RamLoad;
 void ram_load_init(RamLoad *load, bool fixed_ram, const char *main_ram);
-/* Tells the rest of the machine that memory changed behind its back, and lets the blocks go.  Big lock. */
+/* Tells the rest of the machine that memory changed behind its back.  Big lock. */
+void ram_load_publish(RamLoad *load);
+/* The same if that was not done yet, and lets the blocks go.  Big lock. */
 void ram_load_clear(RamLoad *load);
+/* RAM that this machine has and the source has not is an error.  Without the big lock. */
+bool ram_load_check_all_listed(StreamReader *reader, RamLoad *load);
+/* Records up to EOS, once postcopy has begun.  @last: the block of this stream's last record. */
+bool ram_load_placed(StreamReader *reader, RamLoad *load, RAMBlock **last);
 /* The listed block of that name, or NULL.  Any thread. */
 RAMBlock *ram_load_find(RamLoad *load, const char *name);
 /* The range reads as zeroes afterwards; does not make the host allocate memory that it does not have yet. */

@@ -361,21 +361,20 @@ static bool load_command(SectionLoader *loader, int wanted)
         }
         break;
     default:
+        if (loader->command) {
+            return loader->command(loader, command, size);
+        }
         return reader_fail(reader, "command %u is unknown, or needs a capability that this program lacks", command);
     }
     return reader_fail(reader, "command %u has %u bytes of data", command, size);
 }
 
 /* A device whose section did not come would go on in its reset state, and nobody would know. */
-static bool check_complete(SectionLoader *loader)
+bool sections_check_devices(SectionLoader *loader)
 {
     g_autoptr(GPtrArray) entries = NULL;
     bool ok = true;
 
-    reader_set_place(loader->reader, "end of the stream");
-    if (loader->iterative && !loader->iterative_done) {
-        return reader_fail(loader->reader, "section '%s' is missing or not complete", loader->iterative->name);
-    }
     if (!loader->missing_is_error) {
         return true;
     }
@@ -399,6 +398,15 @@ static bool check_complete(SectionLoader *loader)
     return ok;
 }
 
+static bool check_complete(SectionLoader *loader)
+{
+    reader_set_place(loader->reader, "end of the stream");
+    if (loader->iterative && !loader->iterative_done) {
+        return reader_fail(loader->reader, "section '%s' is missing or not complete", loader->iterative->name);
+    }
+    return loader->only_parts || sections_check_devices(loader);
+}
+
 /* Only a reader that knows there is more (a file, an open socket) waits for it: the known format allows its absence. */
 static bool load_vmdesc(SectionLoader *loader)
 {
@@ -420,38 +428,79 @@ static bool load_vmdesc(SectionLoader *loader)
     return reader_skip(reader, size);
 }
 
-bool sections_load(SectionLoader *loader)
+/* One section or command.  *@type: what it was; at the end of the stream nothing more is read. */
+static bool load_one(SectionLoader *loader, uint8_t *type)
 {
     StreamReader *reader = loader->reader;
-    bool ok = true;
 
-    while (ok) {
-        uint8_t type;
+    reader_set_place(reader, "between sections");
+    *type = reader_u8(reader);
+    if (reader->error) {
+        return false;
+    }
+    switch (*type) {
+    case SECTION_START:
+    case SECTION_FULL:
+        return loader->only_parts ? reader_fail(reader, "a section starts where only parts of '%s' are due",
+                                                loader->iterative->name)
+                                  : load_first(loader, *type);
+    case SECTION_PART:
+    case SECTION_END:
+        return load_next_part(loader, *type);
+    case SECTION_COMMAND:
+        return load_command(loader, -1);
+    case SECTION_EOF:
+        return true;
+    default:
+        return reader_fail(reader, "0x%02x begins no section", *type);
+    }
+}
 
-        reader_set_place(reader, "between sections");
-        type = reader_u8(reader);
-        if (reader->error) {
+bool sections_load(SectionLoader *loader)
+{
+    uint8_t type;
+
+    do {
+        if (!load_one(loader, &type)) {
             return false;
         }
-        switch (type) {
-        case SECTION_START:
-        case SECTION_FULL:
-            ok = load_first(loader, type);
-            break;
-        case SECTION_PART:
-        case SECTION_END:
-            ok = load_next_part(loader, type);
-            break;
-        case SECTION_COMMAND:
-            ok = load_command(loader, -1);
-            break;
-        case SECTION_EOF:
-            return check_complete(loader) && load_vmdesc(loader);
-        default:
-            ok = reader_fail(reader, "0x%02x begins no section", type);
+    } while (type != SECTION_EOF && !loader->taken_over);
+    return loader->taken_over || (check_complete(loader) && (loader->only_parts || load_vmdesc(loader)));
+}
+
+bool sections_load_package(SectionLoader *loader)
+{
+    uint8_t type;
+
+    while (reader_peek(loader->reader, 1)) {
+        if (!load_one(loader, &type)) {
+            return false;
+        }
+        if (type == SECTION_EOF) {
+            return reader_fail(loader->reader, "the stream ends inside of a package");
         }
     }
-    return false;
+    return !loader->reader->error;
+}
+
+void section_loader_continue(SectionLoader *loader, const SectionLoader *first, StreamReader *reader)
+{
+    GHashTableIter iter;
+    gpointer id, entry;
+
+    section_loader_init(loader, reader, first->local);
+    loader->iterative = first->iterative;
+    loader->iterative_opaque = first->iterative_opaque;
+    loader->config = first->config;
+    loader->missing_is_error = false;
+    loader->only_parts = true;
+    loader->pong = first->pong;
+    loader->command = first->command;
+    loader->opaque = first->opaque;
+    g_hash_table_iter_init(&iter, first->by_id);
+    while (g_hash_table_iter_next(&iter, &id, &entry)) {
+        g_hash_table_insert(loader->by_id, id, entry);
+    }
 }
 
 bool sections_await_command(SectionLoader *loader, StreamCommand command)

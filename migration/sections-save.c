@@ -66,10 +66,9 @@ static uint32_t section_id(const StateEntry *entry, unsigned index)
     return strcmp(entry->idstr, "timer") ? index + 2 : 0;
 }
 
-bool sections_save_devices(StreamWriter *writer, const StreamConfig *config, GError **error)
+bool sections_save_states(StreamWriter *writer, const StreamConfig *config, GError **error)
 {
     g_autoptr(GPtrArray) entries = state_entries();
-    GString *vmdesc;
 
     for (unsigned i = 0; i < entries->len; i++) {
         const StateEntry *entry = g_ptr_array_index(entries, i);
@@ -84,6 +83,17 @@ bool sections_save_devices(StreamWriter *writer, const StreamConfig *config, GEr
             return false;
         }
         section_end(writer, id);
+    }
+    return writer_ok(writer, error);
+}
+
+bool sections_save_devices(StreamWriter *writer, const StreamConfig *config, GError **error)
+{
+    g_autoptr(GPtrArray) entries = state_entries();
+    GString *vmdesc;
+
+    if (!sections_save_states(writer, config, error)) {
+        return false;
     }
     writer_u8(writer, SECTION_EOF);
     vmdesc = vmdesc_build(config->machine, entries, config->profile);

@@ -28,6 +28,13 @@ enum {
 typedef enum StreamCommand {
     STREAM_COMMAND_OPEN_RETURN_PATH = 1,
     STREAM_COMMAND_PING = 2,
+    STREAM_COMMAND_POSTCOPY_ADVISE = 3,
+    STREAM_COMMAND_POSTCOPY_LISTEN = 4,
+    STREAM_COMMAND_POSTCOPY_RUN = 5,
+    STREAM_COMMAND_POSTCOPY_RAM_DISCARD = 6,
+    STREAM_COMMAND_PACKAGED = 7,
+    STREAM_COMMAND_POSTCOPY_RESUME = 9,
+    STREAM_COMMAND_RECV_BITMAP = 10,
     STREAM_COMMAND_SWITCHOVER_START = 11,
     STREAM_COMMAND_HANDOVER = 0x4757, /* ours, after the vmdesc: the machine is the destination's now */
 } StreamCommand;
@@ -36,6 +43,10 @@ typedef enum StreamCommand {
 enum {
     RETURN_PATH_SHUT = 1,        /* u32 status: 0 when all was loaded; the last one */
     RETURN_PATH_PONG = 2,        /* u32 cookie */
+    RETURN_PATH_REQ_PAGES_ID = 3, /* u64 offset, u32 length, name of the block */
+    RETURN_PATH_REQ_PAGES = 4,    /* u64 offset, u32 length, the same block as before */
+    RETURN_PATH_RECV_BITMAP = 5,  /* name of the block; then, outside of the size, u64 bytes, bitmap, u64 end mark */
+    RETURN_PATH_RESUME_ACK = 6,   /* u32 1 */
     RETURN_PATH_SWITCHOVER_ACK = 7, /* the source may stop its machine */
     RETURN_PATH_REASON = 0x4757, /* ours: text, why the SHUT that follows is not 0 */
     RETURN_PATH_MAX = 512,
@@ -59,7 +70,9 @@ void section_begin(StreamWriter *writer, uint8_t type, uint32_t id, const char *
                    uint32_t version); /* the last three for START and FULL only */
 void section_end(StreamWriter *writer, uint32_t id);
 void stream_command(StreamWriter *writer, StreamCommand command, const void *data, uint16_t size);
-/* All device sections, EOF and vmdesc.  Machine stopped, big lock. */
+/* All device sections.  Machine stopped, big lock. */
+bool sections_save_states(StreamWriter *writer, const StreamConfig *config, GError **error);
+/* The same with EOF and vmdesc. */
 bool sections_save_devices(StreamWriter *writer, const StreamConfig *config, GError **error);
 
 /* --- loading --- */
@@ -79,14 +92,18 @@ typedef struct SectionLoader {
     const StreamConfig *local;
     bool lock_bql;       /* take the big lock for device sections */
     bool missing_is_error;
+    bool only_parts; /* the postcopy stream: no sections but parts of the iterative one, no description */
     /* filled while loading */
     StreamConfig config; /* the stream's */
     bool iterative_done;
+    bool taken_over;     /* by a command: somebody else reads on, sections_load() returns */
     GHashTable *by_id;   /* section id -> StateEntry *, or &iterative_marker */
     GHashTable *seen;    /* StateEntry * */
     /* Answers on the way back; NULL: there is none.  False: it failed, through the reader. */
     bool (*pong)(struct SectionLoader *loader, uint32_t cookie);
     void (*return_path_opened)(struct SectionLoader *loader);
+    /* Commands that this file does not know; NULL: none is allowed. */
+    bool (*command)(struct SectionLoader *loader, uint16_t command, uint16_t size);
     void *opaque;
 } SectionLoader;
 
@@ -96,6 +113,12 @@ void section_loader_clear(SectionLoader *loader);
 bool sections_load_header(SectionLoader *loader);
 /* Sections up to and including EOF, and the vmdesc when there is one. */
 bool sections_load(SectionLoader *loader);
+/* Sections and commands until the reader, which is over memory, has no more. */
+bool sections_load_package(SectionLoader *loader);
+/* Another loader for later parts of the iterative section, from another thread or connection. */
+void section_loader_continue(SectionLoader *loader, const SectionLoader *first, StreamReader *reader);
+/* When missing is an error: has every device of this machine had its section? */
+bool sections_check_devices(SectionLoader *loader);
 /* Waits for one command of that number. */
 bool sections_await_command(SectionLoader *loader, StreamCommand command);
 

@@ -7,6 +7,8 @@
 #include "system/runstate.h"
 #include "util/lock.h"
 
+typedef struct PostcopySource PostcopySource;
+
 typedef struct Migration {
     /* constant from start to end */
     MigrationOptions options;
@@ -21,6 +23,7 @@ typedef struct Migration {
     Channel *channel;
     bool committed;     /* too late to cancel: the destination may run */
     bool may_continue;  /* migrate-continue was given */
+    bool quit;          /* the process ends: a broken postcopy waits no longer */
     char *error_text;   /* why it failed */
 
     /* migration thread */
@@ -33,7 +36,10 @@ typedef struct Migration {
     RamState ram;
     RunState old_state;
     bool stopped;        /* by us: old_state is to be restored on failure */
+    bool given_away;     /* postcopy: the machine may run at the destination, and never runs here again */
     double busy_seconds, busy_bytes; /* of the bandwidth measurement, fading */
+    uint64_t left_at_sync, left_before; /* bytes to send right after the last sync, and the one before */
+    int64_t fits_since_ns; /* when the machine could have been stopped first; 0: not yet */
     int64_t next_send_ns; /* max-bandwidth: not before this */
     int64_t throttle_checked_ns;
     uint64_t throttle_sent, throttle_dirtied;
@@ -42,7 +48,8 @@ typedef struct Migration {
 
     /* any thread, atomics */
     RamStats stats;
-    uint64_t max_bandwidth, downtime_limit_ms;
+    uint64_t max_bandwidth, max_postcopy_bandwidth, downtime_limit_ms;
+    bool start_postcopy; /* migrate-start-postcopy was given */
     double bandwidth; /* bytes/s; under the lock */
     int64_t start_ns, setup_ns, end_ns, stop_ns, downtime_ns, expected_downtime_ns;
 } Migration;
@@ -57,7 +64,23 @@ void migration_sleep(Migration *m, int64_t ns);
 /* From here on cancel does nothing.  False when cancelled already. */
 bool migration_commit(Migration *m, GError **error);
 
+/* Whether the machine stands still since the switchover began.  Big lock. */
+bool source_still_stopped(GError **error);
+
+/* postcopy-source.c: ADVISE, before RAM is listed. */
+bool postcopy_advise(Migration *m, GError **error);
+/*
+ * From the stopped machine, status DEVICE, to the destination's last answer.  False: nothing happened, or the process
+ * ends (.given_away).
+ */
+bool postcopy_run(Migration *m, GError **error);
+
 /* precopy.c: everything from the connection to the destination's answer.  Without the big lock. */
 bool precopy_run(Migration *m, GError **error);
+/* What every way to save begins with: the connection and the stream's header; how pages travel. */
+bool precopy_open_stream(Migration *m, GError **error);
+bool precopy_set_up_pages(Migration *m, GError **error);
+/* background-snapshot.c: the same job for capability background-snapshot. */
+bool background_snapshot_run(Migration *m, GError **error);
 
 #endif

@@ -136,6 +136,7 @@ static bool describe_subsection(StateIO *io, const char *name, int version, bool
     append_quoted(head, name);
     g_string_append_printf(head, ", \"version\": %d", version);
     push(io, g_string_free(head, FALSE));
+    top(io)->size = 1 + 1 + strlen(name) + 4; /* its mark, name and version are bytes of the struct that it is in */
     return true;
 }
 

@@ -63,6 +63,9 @@ COMMAND(stop, .qmp = "stop", .hmp = "stop", .hmp_alias = "s", .help = "stop the 
 
 static bool run_cont(CommandContext *ctx, const void *args, void *reply, GError **error)
 {
+    if (vm_given_away()) {
+        return fail(error, "%s", vm_given_away());
+    }
     switch (runstate_get()) {
     case RUN_STATE_INMIGRATE:
         autostart = true;

@@ -223,9 +223,10 @@ bool cpu_can_run(CPUState *cpu)
     return !cpu->stop && !cpu->stopped && runstate_is_running();
 }
 
-static int64_t throttle_left_ns(CPUState *cpu)
+/* How long until that time; clears it when it has come. */
+static int64_t time_left_ns(int64_t *until_ns)
 {
-    int64_t until = atomic_read(&cpu->throttle_until_ns);
+    int64_t until = atomic_read(until_ns);
     int64_t left;
 
     if (!until) {
@@ -233,10 +234,17 @@ static int64_t throttle_left_ns(CPUState *cpu)
     }
     left = until - clock_get_ns(CLOCK_TYPE_REALTIME);
     if (left <= 0) {
-        atomic_cmpxchg(&cpu->throttle_until_ns, until, 0);
+        atomic_cmpxchg(until_ns, until, 0);
         return 0;
     }
     return left;
+}
+
+static int64_t throttle_left_ns(CPUState *cpu)
+{
+    int64_t throttle = time_left_ns(&cpu->throttle_until_ns), limit = time_left_ns(&cpu->dirty_until_ns);
+
+    return MAX(throttle, limit);
 }
 
 /* How long there is nothing to do: 0 when there is, -1 until somebody kicks. */
@@ -287,7 +295,7 @@ static bool needs_service(CPUState *cpu)
 {
     return cpu->halted || atomic_read(&cpu->stop) || atomic_read(&cpu->stopped) ||
            atomic_read(&cpu->unplug) || atomic_read(&cpu->work_pending) ||
-           atomic_read(&cpu->throttle_until_ns) || !runstate_is_running();
+           atomic_read(&cpu->throttle_until_ns) || atomic_read(&cpu->dirty_until_ns) || !runstate_is_running();
 }
 
 static void run_guest(CPUState *cpu)

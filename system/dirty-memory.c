@@ -233,6 +233,7 @@ void ram_block_written(RAMBlock *block, uint64_t offset, uint64_t length)
     if (!length) {
         return;
     }
+    ram_block_note_written(block, offset, length);
     /*
      * Data before mask, before CODE bits, before client bits.  Pairs with the exchange in a take, with
      * smp_mb() in set_global_log(), and with the translator's "clear the CODE bit; barrier; read the code
@@ -402,6 +403,14 @@ void physical_memory_clear_dirty(ram_addr_t start, uint64_t length, unsigned cli
 void physical_memory_quiesce(void)
 {
     if (dirty_listener && likely(fault != DIRTY_FAULT_NO_QUIESCE)) {
+        dirty_listener->quiesce();
+    }
+}
+
+void physical_memory_withdraw_all(void)
+{
+    if (dirty_listener && dirty_listener->forget) {
+        dirty_listener->forget();
         dirty_listener->quiesce();
     }
 }

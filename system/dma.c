@@ -3,8 +3,9 @@
 #include "system/dma.h"
 
 #include "memory-internal.h"
+#include "system/ram-gate.h"
 
-bool dma_map(AddressSpace *as, hwaddr addr, uint64_t *len, bool is_write, DmaMapping *mapping)
+static bool map_block(AddressSpace *as, hwaddr addr, uint64_t *len, bool is_write, DmaMapping *mapping)
 {
     RCU_READ_LOCK_GUARD();
     MemoryRegionSection section;
@@ -24,6 +25,21 @@ bool dma_map(AddressSpace *as, hwaddr addr, uint64_t *len, bool is_write, DmaMap
         .is_write = is_write,
     };
     return true;
+}
+
+bool dma_map(AddressSpace *as, hwaddr addr, uint64_t *len, bool is_write, DmaMapping *mapping)
+{
+    bool passed;
+
+    if (!map_block(as, addr, len, is_write, mapping)) {
+        return false;
+    }
+    passed = is_write ? ram_gate_pass_write(mapping->block, mapping->offset, mapping->len)
+                      : ram_gate_pass_read(mapping->block, mapping->offset, mapping->len);
+    if (!passed) {
+        ram_block_unref(mapping->block);
+    }
+    return passed;
 }
 
 void dma_unmap(DmaMapping *mapping, uint64_t written)

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "system/ram-gate.h"
 #include "system/runstate.h"
 #include "util/bswap.h"
 
@@ -279,6 +280,38 @@ static bool needs_big_lock(const Place *place)
     return !place->direct && place->mr->ops && !place->mr->ops->lockless && !bql_locked();
 }
 
+static bool same_place(const Place *a, const Place *b)
+{
+    return a->mr == b->mr && a->xlat == b->xlat && a->len == b->len && a->direct == b->direct;
+}
+
+/*
+ * Waits for the gate outside of the read side, and looks again after.  False: there is nobody any more, or what is
+ * there is out of reach for good.
+ */
+static bool pass_gate(AddressSpace *as, hwaddr addr, uint64_t len, AccessKind kind, Place *place)
+{
+    Place passed;
+
+    do {
+        RAMBlock *block = place->mr->ram_block;
+        bool ok = ram_block_try_ref(block);
+
+        passed = *place;
+        rcu_read_unlock();
+        if (ok) {
+            ok = kind == ACCESS_READ ? ram_gate_pass_read(block, passed.xlat, passed.len)
+                                     : ram_gate_pass_write(block, passed.xlat, passed.len);
+            ram_block_unref(block);
+        }
+        rcu_read_lock();
+        if (!ok || !find_place(as, addr, len, kind, place)) {
+            return false;
+        }
+    } while (place->direct && !same_place(place, &passed));
+    return true;
+}
+
 /*
  * Finds the place and enters the read side; for a device that needs the big lock takes that first and looks
  * again. leave_place() undoes both, whether somebody was found or not.
@@ -291,6 +324,9 @@ static bool enter_place(AddressSpace *as, hwaddr addr, uint64_t len, AccessKind 
     *locked = false;
     rcu_read_lock();
     found = find_place(as, addr, len, kind, place);
+    if (found && place->direct && ram_gate_closed()) {
+        found = pass_gate(as, addr, len, kind, place);
+    }
     if (found && needs_big_lock(place)) {
         rcu_read_unlock();
         bql_lock();

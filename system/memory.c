@@ -235,7 +235,11 @@ void *memory_region_get_ram_ptr(MemoryRegion *mr)
         offset += mr->alias_offset;
         mr = mr->alias;
     }
-    return mr->ram_block ? mr->ram_block->host + offset : NULL;
+    if (!mr->ram_block) {
+        return NULL;
+    }
+    ram_block_note_written(mr->ram_block, 0, mr->ram_block->max_length); /* who has a pointer may write */
+    return mr->ram_block->host + offset;
 }
 
 ram_addr_t memory_region_get_ram_addr(const MemoryRegion *mr)

@@ -9,4 +9,7 @@
 bool ram_list_insert(RAMBlock *block, GError **error);
 void ram_list_remove(RAMBlock *block);
 
+/* From here on no memory is pristine: vCPUs store. */
+void ram_blocks_guest_runs(void);
+
 #endif

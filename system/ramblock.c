@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "ramblock-internal.h"
+#include "util/bitmap.h"
 #include "util/error.h"
 
 #define HUGE_PAGE_SIZE   (UINT64_C(2) << 20)
@@ -109,10 +110,45 @@ static bool map_memory(RAMBlock *block, GError **error)
     return true;
 }
 
+/* --- memory that nobody wrote to --- */
+
+static bool guest_has_run; /* any thread, atomic; never false again */
+
+void ram_blocks_guest_runs(void)
+{
+    atomic_set(&guest_has_run, true);
+}
+
+static uint64_t written_bits(const RAMBlock *block)
+{
+    return DIV_ROUND_UP(block->max_length, RAM_WRITTEN_BYTES);
+}
+
+bool ram_block_pristine(const RAMBlock *block, uint64_t offset, uint64_t length)
+{
+    uint64_t end = DIV_ROUND_UP(offset + length, RAM_WRITTEN_BYTES);
+
+    return block->written && !atomic_read(&guest_has_run) &&
+           find_next_bit(block->written, end, offset / RAM_WRITTEN_BYTES) >= end;
+}
+
+void ram_block_note_written(RAMBlock *block, uint64_t offset, uint64_t length)
+{
+    if (!block->written || !length || atomic_read(&guest_has_run)) {
+        return;
+    }
+    for (uint64_t bit = offset / RAM_WRITTEN_BYTES; bit <= (offset + length - 1) / RAM_WRITTEN_BYTES; bit++) {
+        if (!test_bit(bit, block->written)) {
+            set_bit_atomic(bit, block->written);
+        }
+    }
+}
+
 static void free_memory(RcuHead *head)
 {
     RAMBlock *block = container_of(head, RAMBlock, rcu);
 
+    g_free(block->written);
     unreserve(block->host, block->max_length, block->page_size);
     if (block->fd >= 0) {
         close(block->fd);
@@ -163,9 +199,11 @@ static RAMBlock *new_block(const char *idstr, uint64_t size, uint64_t max_size, 
     if (!map_memory(block, error)) {
         goto out;
     }
+    block->written = fd < 0 ? bitmap_new(written_bits(block)) : NULL;
     if ((!(flags & RAM_PREALLOC) || touch_all(block, error)) && ram_list_insert(block, error)) {
         return block;
     }
+    g_free(block->written);
     unreserve(block->host, block->max_length, block->page_size);
 out:
     if (fd >= 0) {
@@ -322,6 +360,7 @@ bool ram_block_map_private(RAMBlock *block, int fd, uint64_t fd_offset, uint64_t
         return fail(error, "0x%" PRIx64 " bytes at 0x%" PRIx64 " are past the end of '%s'", length,
                     block_offset, block->idstr);
     }
+    ram_block_note_written(block, block_offset, length);
     if (mmap(block->host + block_offset, ROUND_UP(length, page), PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_FIXED, fd, fd_offset) == MAP_FAILED) {
         return fail_errno(error, errno, "cannot map the file into '%s'", block->idstr);

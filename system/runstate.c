@@ -15,6 +15,7 @@
 
 #include "api/command.h"
 #include "cpus-internal.h"
+#include "ramblock-internal.h"
 #include "system/clock.h"
 #include "system/device.h"
 #include "util/error.h"
@@ -309,11 +310,28 @@ bool vm_stop_force_state(RunState state)
     return true;
 }
 
+static const char *given_away; /* big lock */
+
+void vm_give_away(const char *why)
+{
+    given_away = why;
+}
+
+const char *vm_given_away(void)
+{
+    return given_away;
+}
+
 void vm_start(void)
 {
+    if (given_away) {
+        error_report("%s", given_away);
+        return;
+    }
     if (runstate_is_running() || !change_state(RUN_STATE_RUNNING)) {
         return;
     }
+    ram_blocks_guest_runs();
     event_emit(&event_resume, NULL);
     notify_change(true);
     resume_all_vcpus();

@@ -70,7 +70,7 @@ bool code_buffer_init(CodeBuffer *cb, size_t size, GError **error)
     size = (size + 0xffff) & ~(size_t)0xffff;
     cb->rw = cb->rx = NULL;
     cb->used = 0;
-    cb->size = size;
+    cb->size = cb->limit = size;
     cb->fd = memfd_create("godwit-code", MFD_CLOEXEC);
     if (cb->fd < 0 || ftruncate(cb->fd, size) < 0) {
         fail_errno(error, errno, "cannot create a code buffer of %zu bytes", size);
@@ -100,5 +100,5 @@ void code_buffer_destroy(CodeBuffer *cb)
     }
     cb->rw = cb->rx = NULL;
     cb->fd = -1;
-    cb->size = cb->used = 0;
+    cb->size = cb->limit = cb->used = 0;
 }

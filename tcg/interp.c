@@ -396,7 +396,7 @@ static bool interp_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, T
     size_t start = (cb->used + 15) & ~(size_t)15;
     InterpBlock *block = (InterpBlock *)(cb->rw + start);
 
-    if (start + size > cb->size) {
+    if (start + size > cb->limit) {
         return false;
     }
     memset(block, 0, sizeof(*block));
@@ -455,6 +455,11 @@ static void interp_kill(const CodeBuffer *cb, const TCGCode *code)
     atomic_set(&writable(cb, code)->killed, 1);
 }
 
+static void interp_revive(const CodeBuffer *cb, const TCGCode *code)
+{
+    atomic_set(&writable(cb, code)->killed, 0);
+}
+
 static void interp_dump(const TCGCode *code, GString *out)
 {
     g_string_append_printf(out, "  (interpreted: %u ops)\n", ((const InterpBlock *)code->rx)->n_ops);
@@ -465,6 +470,7 @@ const TCGBackend tcg_interp_backend = {
     .link = interp_link,
     .unlink = interp_unlink,
     .kill = interp_kill,
+    .revive = interp_revive,
     .enter = interp_enter,
     .exit_to_loop = interp_exit_to_loop,
     .exit_address = interp_exit_address,

@@ -11,7 +11,7 @@ static const char *const op_names[] = {
 #undef IR_NAME
 };
 
-static const uint8_t op_kinds[] = {
+const uint8_t ir_op_kinds[IR_NUM_OPS] = {
 #define IR_KIND(name, kind) IR_KIND_##kind,
     IR_OPS(IR_KIND)
 #undef IR_KIND
@@ -20,25 +20,6 @@ static const uint8_t op_kinds[] = {
 const char *ir_op_name(IROpcode opc)
 {
     return opc < IR_NUM_OPS ? op_names[opc] : "?";
-}
-
-IRKind ir_op_kind(IROpcode opc)
-{
-    return op_kinds[opc];
-}
-
-bool ir_op_has_dst(const IROp *op)
-{
-    if (op->dst == IR_ZERO || !ir_is_ref(op->dst)) {
-        return false;
-    }
-    switch (op_kinds[op->opc]) {
-    case IR_KIND_FLOW:
-    case IR_KIND_NOTE:
-        return false;
-    default:
-        return op->opc != IR_ST && op->opc != IR_FENCE && op->opc != IR_FP_CHECK;
-    }
 }
 
 void ir_block_reset(IRBlock *b, const TCGGuest *guest)
@@ -108,10 +89,10 @@ static void dump_op(GString *out, const IRBlock *b, const IROp *op)
     if (op->mem) {
         g_string_append_printf(out, ".%u%s", 8u << (op->mem & IR_MEM_SIZE), op->mem & IR_MEM_SIGN ? "s" : "");
     }
-    if (op_kinds[op->opc] == IR_KIND_FP && op->rm) {
+    if (ir_op_kind(op->opc) == IR_KIND_FP && op->rm) {
         g_string_append_printf(out, ".rm%u", op->rm);
     }
-    if (op->flags & IR_VALUE_LOW32 && op_kinds[op->opc] == IR_KIND_VALUE) {
+    if (op->flags & IR_VALUE_LOW32 && ir_op_kind(op->opc) == IR_KIND_VALUE) {
         g_string_append(out, ".lo");
     }
     if (ir_op_has_dst(op)) {

@@ -17,7 +17,7 @@
 typedef struct Fact {
     uint32_t version; /* counts writes of the ref */
     bool constant, sext32;
-    IRRef copy; /* same value as this ref while that has copy_version; IR_NONE */
+    IRRef copy; /* same value as this ref while that has copy_version; IR_ZERO: none known */
     uint32_t copy_version;
     uint64_t value;
     /* computed by shift (IR_SHL or IR_SHR, 0: no) of shift_source, while that has shift_version, by
@@ -38,7 +38,7 @@ static void forget(Facts *f, unsigned r)
     fact->version++;
     fact->constant = false;
     fact->sext32 = false;
-    fact->copy = IR_NONE;
+    fact->copy = IR_ZERO;
     fact->shift = 0;
 }
 
@@ -84,7 +84,7 @@ static IRRef resolve(const Facts *f, IRRef r)
     if (fact->constant && fact->value == 0) {
         return IR_ZERO;
     }
-    if (fact->copy != IR_NONE && f->ref[fact->copy].version == fact->copy_version) {
+    if (fact->copy != IR_ZERO && f->ref[fact->copy].version == fact->copy_version) {
         return fact->copy;
     }
     return r;
@@ -357,18 +357,20 @@ static void record(Facts *f, const IROp *op)
 {
     bool sext32 = result_is_sext32(f, op);
     Fact *fact = &f->ref[op->dst];
-    Fact source = {.copy = IR_NONE};
+    IRRef copy = IR_ZERO;
+    uint32_t copy_version = 0;
 
     if (op->opc == IR_MOV && op->type != IR_I32 && op->a != IR_ZERO && op->a != op->dst) {
-        source = (Fact){.copy = op->a, .copy_version = f->ref[op->a].version};
+        copy = op->a;
+        copy_version = f->ref[op->a].version;
     }
     if (op->opc == IR_MOV && op->a == op->dst && op->type != IR_I32) {
         return;
     }
     forget(f, op->dst);
     fact->sext32 = sext32;
-    fact->copy = source.copy;
-    fact->copy_version = source.copy_version;
+    fact->copy = copy;
+    fact->copy_version = copy_version;
     if (op->opc == IR_MOVI) {
         fact->constant = true;
         fact->value = op->imm;
@@ -387,9 +389,6 @@ static void forward(IRBlock *b)
     Facts f;
 
     memset(&f, 0, (TCG_MAX_VARS + b->n_temps) * sizeof(Fact));
-    for (unsigned i = 0; i < TCG_MAX_VARS + b->n_temps; i++) {
-        f.ref[i].copy = IR_NONE;
-    }
     for (unsigned i = 0; i < b->n_ops; i++) {
         IROp *op = &b->ops[i];
 

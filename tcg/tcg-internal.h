@@ -19,6 +19,7 @@ typedef struct TCGBackend {
     void (*link)(const CodeBuffer *cb, const TCGCode *from, unsigned jump, const TCGCode *to);
     void (*unlink)(const CodeBuffer *cb, const TCGCode *from, unsigned jump);
     void (*kill)(const CodeBuffer *cb, const TCGCode *code);
+    void (*revive)(const CodeBuffer *cb, const TCGCode *code);
     uintptr_t (*enter)(TCGEnv *env, const void *table_entry);
     void (*exit_to_loop)(TCGEnv *env, unsigned reason); /* does not return */
     const void *(*exit_address)(unsigned reason);
@@ -40,7 +41,6 @@ typedef struct TCGState {
 extern TCGState tcg_state;
 
 /* --- properties of ops --- */
-bool ir_op_has_dst(const IROp *op);
 static inline bool ir_is_ref(IRRef r)
 {
     return r < TCG_MAX_VARS + TCG_MAX_TEMPS;
@@ -48,6 +48,13 @@ static inline bool ir_is_ref(IRRef r)
 static inline bool ir_is_temp(IRRef r)
 {
     return r >= TCG_MAX_VARS && ir_is_ref(r);
+}
+static inline bool ir_op_has_dst(const IROp *op)
+{
+    IRKind kind = ir_op_kind(op->opc);
+
+    return op->dst != IR_ZERO && ir_is_ref(op->dst) && kind != IR_KIND_FLOW && kind != IR_KIND_NOTE &&
+           op->opc != IR_ST && op->opc != IR_FENCE && op->opc != IR_FP_CHECK;
 }
 /* Operands that the op reads (refs other than IR_ZERO), at most 3. */
 static inline unsigned ir_op_inputs(const IROp *op, IRRef in[3])

@@ -47,6 +47,11 @@ void tcg_kill(const CodeBuffer *cb, const TCGCode *code)
     tcg_state.backend->kill(cb, code);
 }
 
+void tcg_revive(const CodeBuffer *cb, const TCGCode *code)
+{
+    tcg_state.backend->revive(cb, code);
+}
+
 uintptr_t tcg_enter(TCGEnv *env, const void *table_entry)
 {
     return tcg_state.backend->enter(env, table_entry);

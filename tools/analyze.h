@@ -42,7 +42,7 @@ typedef struct Block {
     uint64_t normal, zero; /* records of a stream; pages of a fixed-ram file */
     GHashTable *pages;     /* stream: page number -> file offset of its last copy, 0 for a zero page */
     /* fixed-ram */
-    bool fixed;
+    bool fixed, verified; /* its checksums are there, and right */
     uint64_t bitmap_offset, pages_offset;
 } Block;
 
@@ -63,6 +63,18 @@ JsonNode *analysis_to_json(const Analysis *analysis);
 /* The page's bytes, possibly fewer than PAGE_BYTES at the end of a block; NULL: zero, or not there (*@there). */
 const uint8_t *block_page(const Analysis *analysis, const Block *block, uint64_t page, bool *there);
 Block *analysis_block(const Analysis *analysis, const char *name);
+
+Block *block_new(void);
+/* The page's last copy is at @at in the file; 0: it is all zeroes. */
+void block_set_page(Block *block, uint64_t page, uint64_t at);
+
+/* --- fixed-ram.c --- */
+/* What follows the block's entry in the list; @records: with checksums. */
+bool fixed_walk(Cursor *cursor, Block *block, bool records);
+
+/* --- channel.c --- */
+/* A captured connection of multifd, from its first packet on.  False: it does not end where a packet does. */
+bool channel_walk(Analysis *analysis, Cursor *cursor);
 
 /* --- fields.c --- */
 /* The description at the end of the stream; NULL: there is none, or it is damaged (then a problem says so). */

@@ -21,6 +21,7 @@ static JsonObject *block_to_json(const Block *block)
     if (block->fixed) {
         json_object_set_int_member(out, "bitmap-offset", (gint64)block->bitmap_offset);
         json_object_set_int_member(out, "pages-offset", (gint64)block->pages_offset);
+        json_object_set_boolean_member(out, "verified", block->verified);
     }
     return out;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The walk through a stream: frame, RAM, fixed-ram slots.  docs/stream-format.md has the grammar.
+ * The walk through a stream: frame and RAM.  docs/stream-format.md has the grammar.
  *
  * A device section does not say how long it is.  Where the description tells, its fields are decoded; where there is no
  * description, the next footer of the section is looked for.
@@ -14,6 +14,8 @@
 enum {
     MAGIC = 0x5145564d,            /* "QEVM" */
     MAGIC_UNFINISHED = 0x47574950, /* "GWIP" */
+    MAGIC_CHANNEL = 0x11223344,    /* a connection of multifd */
+    GODWIT_RECORDS = 2,            /* of configuration/godwit: fixed-ram blocks have records */
     MARK_EOF = 0,
     MARK_START = 1,
     MARK_PART = 2,
@@ -32,8 +34,6 @@ enum {
     RAM_XBZRLE = 0x40,
     RAM_MULTIFD_FLUSH = 0x200,
     RAM_FLAGS = PAGE_BYTES - 1,
-    RECORD_MAGIC = 0x47574652, /* "GWFR" */
-    RECORD_BYTES = 40,
     MAX_PROBLEMS = 100,
 };
 
@@ -120,7 +120,7 @@ typedef struct Walk {
     JsonObject *description; /* or NULL */
     GPtrArray *sections;     /* of Section */
     GHashTable *commands;    /* number -> how many */
-    bool fixed, native, ended;
+    bool fixed, native, records, ended;
     uint64_t ram_lists;
     Block *last_block;
 } Walk;
@@ -131,6 +131,19 @@ static void section_free(void *opaque)
 
     g_clear_pointer(&section->fields, json_object_unref);
     g_free(section);
+}
+
+Block *block_new(void)
+{
+    Block *block = g_new0(Block, 1);
+
+    block->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    return block;
+}
+
+void block_set_page(Block *block, uint64_t page, uint64_t at)
+{
+    g_hash_table_insert(block->pages, g_memdup2(&page, sizeof(page)), (void *)(uintptr_t)at);
 }
 
 static void block_free(void *opaque)
@@ -171,6 +184,7 @@ static bool walk_config_subsection(Walk *walk, JsonArray *capabilities)
 {
     Cursor *cursor = &walk->cursor;
     JsonObject *report = walk->analysis->report;
+    uint64_t flags;
     char name[256];
 
     cursor_number(cursor, 1);
@@ -185,7 +199,9 @@ static bool walk_config_subsection(Walk *walk, JsonArray *capabilities)
         json_object_set_int_member(report, "target-page-bits", (gint64)cursor_number(cursor, 4));
     } else if (!strcmp(name, "configuration/godwit")) {
         walk->native = true;
-        json_object_set_int_member(report, "godwit-flags", (gint64)cursor_number(cursor, 1));
+        flags = cursor_number(cursor, 1);
+        walk->records = flags & GODWIT_RECORDS;
+        json_object_set_int_member(report, "godwit-flags", (gint64)flags);
     } else {
         return cursor_fail(cursor, "configuration subsection '%s' is unknown", name);
     }
@@ -233,79 +249,6 @@ static bool walk_header(Walk *walk)
     return walk_configuration(walk);
 }
 
-/* --- fixed-ram --- */
-
-static uint64_t bitmap_bytes(const Block *block)
-{
-    return (block->length / PAGE_BYTES + (block->length % PAGE_BYTES != 0) + 63) / 64 * 8;
-}
-
-static void count_present(Walk *walk, Block *block)
-{
-    const uint8_t *bitmap = walk->analysis->data + block->bitmap_offset;
-    uint64_t pages = block->length / PAGE_BYTES + (block->length % PAGE_BYTES != 0), bits = bitmap_bytes(block) * 8;
-
-    for (uint64_t i = 0; i < bitmap_bytes(block); i++) {
-        block->normal += (unsigned)__builtin_popcount(bitmap[i]);
-    }
-    for (uint64_t page = pages; page < bits; page++) {
-        if (bitmap[page / 8] >> page % 8 & 1) {
-            cursor_complain(&walk->cursor, block->bitmap_offset + page / 8,
-                            "RAM '%s': the bitmap has pages past the block's end", block->name);
-            break;
-        }
-    }
-    block->zero = pages > block->normal ? pages - block->normal : 0;
-}
-
-static void check_record(Walk *walk, const Block *block)
-{
-    uint64_t at = block->bitmap_offset + bitmap_bytes(block);
-    const uint8_t *p = walk->analysis->data + at;
-
-    if (block->pages_offset - at < RECORD_BYTES || ldl_be_p(p) != RECORD_MAGIC) {
-        return;
-    }
-    if (ldq_be_p(p + 8) != block->normal) {
-        cursor_complain(&walk->cursor, at, "RAM '%s': the bitmap has %" PRIu64 " pages, its record says %" PRIu64,
-                        block->name, block->normal, ldq_be_p(p + 8));
-    }
-}
-
-static bool walk_fixed_header(Walk *walk, Block *block)
-{
-    Cursor *cursor = &walk->cursor;
-    uint64_t version = cursor_number(cursor, 4), page_size = cursor_number(cursor, 8);
-
-    block->bitmap_offset = cursor_number(cursor, 8);
-    block->pages_offset = cursor_number(cursor, 8);
-    if (cursor->failed) {
-        return false;
-    }
-    if (version != 1 || page_size != PAGE_BYTES) {
-        return cursor_fail(cursor, "RAM '%s': fixed-ram version %" PRIu64 ", page size %" PRIu64, block->name, version,
-                           page_size);
-    }
-    if (block->bitmap_offset != cursor->at || bitmap_bytes(block) > cursor->size - cursor->at) {
-        return cursor_fail(cursor, "RAM '%s': its bitmap at 0x%" PRIx64 " of %" PRIu64 " bytes does not fit the file",
-                           block->name, block->bitmap_offset, bitmap_bytes(block));
-    }
-    if (block->pages_offset < block->bitmap_offset + bitmap_bytes(block)) {
-        /* each block lies behind the one before, so this is the only way in which slots can overlap */
-        return cursor_fail(cursor, "RAM '%s': its pages at 0x%" PRIx64 " overlap what stands before them", block->name,
-                           block->pages_offset);
-    }
-    if (block->pages_offset % PAGE_BYTES || block->pages_offset > cursor->size || block->length > cursor->size - block->pages_offset) {
-        return cursor_fail(cursor, "RAM '%s': its pages at 0x%" PRIx64 " of %" PRIu64 " bytes do not fit the file",
-                           block->name, block->pages_offset, block->length);
-    }
-    block->fixed = true;
-    count_present(walk, block);
-    check_record(walk, block);
-    cursor->at = block->pages_offset + block->length;
-    return true;
-}
-
 /* --- RAM --- */
 
 static bool walk_block_list(Walk *walk, uint64_t total)
@@ -314,9 +257,8 @@ static bool walk_block_list(Walk *walk, uint64_t total)
 
     walk->ram_lists++;
     while (total && !cursor->failed) {
-        Block *block = g_new0(Block, 1);
+        Block *block = block_new();
 
-        block->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
         cursor_name(cursor, block->name);
         block->length = cursor_number(cursor, 8);
         if (cursor->failed || !block->length || block->length > total || analysis_block(walk->analysis, block->name)) {
@@ -327,7 +269,7 @@ static bool walk_block_list(Walk *walk, uint64_t total)
         }
         g_ptr_array_add(walk->analysis->blocks, block);
         total -= block->length;
-        if (walk->fixed && !walk_fixed_header(walk, block)) {
+        if (walk->fixed && !fixed_walk(cursor, block, walk->records)) {
             return false;
         }
     }
@@ -369,7 +311,7 @@ static bool walk_page(Walk *walk, uint64_t record)
     if (record & RAM_XBZRLE) { /* a difference to what was there: not looked into */
         g_hash_table_remove(walk->last_block->pages, &page);
     } else if (!cursor->failed) {
-        g_hash_table_insert(walk->last_block->pages, g_memdup2(&page, sizeof(page)), (void *)(uintptr_t)at);
+        block_set_page(walk->last_block, page, at);
     }
     return !cursor->failed;
 }
@@ -613,10 +555,14 @@ Analysis *analysis_new(const char *name, const uint8_t *data, uint64_t size)
     walk.sections = g_ptr_array_new_with_free_func(section_free);
     walk.commands = g_hash_table_new(NULL, NULL);
     json_object_set_int_member(analysis->report, "size", (gint64)size);
-    walk.description = description_find(&walk.cursor);
-    json_object_set_boolean_member(analysis->report, "description", walk.description != NULL);
-    if (walk_header(&walk)) {
-        walk_sections(&walk);
+    if (size >= 4 && ldl_be_p(data) == MAGIC_CHANNEL) {
+        walk.ended = channel_walk(analysis, &walk.cursor);
+    } else {
+        walk.description = description_find(&walk.cursor);
+        json_object_set_boolean_member(analysis->report, "description", walk.description != NULL);
+        if (walk_header(&walk)) {
+            walk_sections(&walk);
+        }
     }
     json_object_set_boolean_member(analysis->report, "ended", walk.ended);
     if (!walk.ended && !walk.cursor.failed) {

@@ -63,6 +63,27 @@ static TranslationBlock *find_block(TcgCpu *tc, vaddr pc, const PageAccess *page
     return tb_find(page->ram, flags, next.ram & TARGET_PAGE_MASK, false);
 }
 
+/*
+ * A page that protection splits: what may be fetched changes from one instruction to the next, so each is a block,
+ * found by a lookup of all its bytes.
+ */
+static bool is_split(const PageAccess *page)
+{
+    return !page->leaf_bits;
+}
+
+/* The first two bytes of the block have been fetched. */
+static void fetch_rest(TcgCpu *tc, vaddr pc, const TranslationBlock *tb)
+{
+    unsigned idx = tc->ops->fetch_mmu_idx(tc->env);
+    uint32_t start = pc & ~TARGET_PAGE_MASK, end = MIN(tb->end_offset, TARGET_PAGE_SIZE);
+    PageAccess page;
+
+    for (uint32_t offset = start + 2; offset < end; offset += 2) {
+        tlb_lookup_fetch(tc, pc + (offset - start), idx, false, &page);
+    }
+}
+
 /* May raise a fetch fault. */
 static TranslationBlock *find_or_translate(TcgCpu *tc, vaddr pc, uint32_t flags, PageAccess *page)
 {
@@ -75,10 +96,17 @@ static TranslationBlock *find_or_translate(TcgCpu *tc, vaddr pc, uint32_t flags,
             tcg_exit_to_loop(tc->env, TCG_EXIT_REQUEST);
         }
         tlb_lookup_fetch(tc, pc, tc->ops->fetch_mmu_idx(tc->env), false, page);
+        if (unlikely(is_split(page))) {
+            flags |= TB_ONE_INSN;
+            tc->link_from = NULL;
+        }
         tb = find_block(tc, pc, page, flags);
         flushes = tc->tlb.flushes;
         if (!tb) {
             tb = tb_translate(tc, pc, page, flags);
+        }
+        if (tb && unlikely(is_split(page))) {
+            fetch_rest(tc, pc, tb);
         }
         if (flushes != tc->tlb.flushes) {
             tb = NULL;
@@ -109,7 +137,7 @@ static TranslationBlock *stub_for(TcgCpu *tc, TranslationBlock *tb)
     if (!tcg_compile(&tc->code, ir, (uintptr_t)stub, &tc->compiled)) {
         return NULL;
     }
-    tb_fit(tc, stub, &tc->compiled);
+    tb_fit(tc, stub, &tc->compiled, NULL, 0);
     stub->ram_pc = tb->ram_pc;
     stub->flags = tb->flags;
     return stub;
@@ -165,6 +193,9 @@ static const void *find_cached(TcgCpu *tc, vaddr pc, uint32_t flags, PageAccess 
         return NULL;
     }
     tlb_lookup_fetch(tc, pc, tc->ops->fetch_mmu_idx(tc->env), false, page);
+    if (unlikely(is_split(page))) {
+        return NULL;
+    }
     cached = block_cache_slot(tc, page->ram, flags);
     if (!atomic_read(&cached->tb) || cached->ram_pc != page->ram || cached->flags != flags) {
         return NULL;
@@ -195,7 +226,7 @@ static const void *find_next(TcgCpu *tc, vaddr pc, uint32_t flags)
         cache_block(tc, tb);
         host = table_entry(tb);
     }
-    if (has_table(flags) && page.leaf_bits) {
+    if (has_table(flags) && !is_split(&page)) {
         tlb_jump_insert(tc, flags & TB_MMU_IDX, pc, host, page.global);
     }
     if (log_enabled(LOG_EXEC)) {
@@ -263,15 +294,17 @@ static bool make_entry_block(TcgCpu *tc, GError **error)
         return fail(error, "the code buffer has no room for a single block");
     }
     tc->entry = tc->compiled.rx + tc->compiled.table_entry;
-    tc->code_start = tc->code.used;
     return true;
 }
 
 bool tcg_exec_realize(TcgCpu *tc, uint32_t code_mib, GError **error)
 {
     tc->ir = g_new0(IRBlock, 1);
-    tc->arena = g_ptr_array_new_with_free_func(free);
-    return code_buffer_init(&tc->code, (size_t)code_mib << 20, error) && make_entry_block(tc, error);
+    if (!code_buffer_init(&tc->code, (size_t)code_mib << 20, error) || !make_entry_block(tc, error)) {
+        return false;
+    }
+    code_cache_init(tc);
+    return true;
 }
 
 /* --- the loop --- */

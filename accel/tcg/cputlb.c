@@ -99,12 +99,15 @@ static void device_store(TcgCpu *tc, vaddr addr, hwaddr paddr, uint64_t value, u
 
 /* --- stores to RAM --- */
 
-static void mark_for_clients(const PageAccess *pa, uint8_t clients)
+static void mark_for_clients(TcgCpu *tc, const PageAccess *pa, uint8_t clients)
 {
     for (unsigned client = 0; client < DIRTY_MEMORY_NUM; client++) {
         if (clients & (1 << client) && client != DIRTY_MEMORY_CODE) {
             physical_memory_set_dirty_flag(pa->ram, client);
         }
+    }
+    if (clients & (1 << DIRTY_MEMORY_MIGRATION)) {
+        cpu_count_dirty_page(tc->cpu);
     }
 }
 
@@ -122,7 +125,7 @@ static void notdirty_write(TcgCpu *tc, const PageAccess *pa, unsigned size)
     if (waiting & (1 << DIRTY_MEMORY_CODE)) {
         tb_store_in_code_page(pa->ram, size);
     }
-    mark_for_clients(pa, waiting);
+    mark_for_clients(tc, pa, waiting);
 }
 
 static void ram_store(TcgCpu *tc, vaddr addr, uint64_t value, unsigned size, unsigned mmu_idx,
@@ -133,7 +136,9 @@ static void ram_store(TcgCpu *tc, vaddr addr, uint64_t value, unsigned size, uns
     host_store(pa->host, value, size);
     if (!fast) {
         notdirty_write(tc, pa, size);
-        tlb_install_write(tc, addr, mmu_idx, pa);
+        if (!tlb_install_write(tc, addr, mmu_idx, pa)) {
+            code_store_remember(tc, addr, mmu_idx, pa);
+        }
     }
 }
 
@@ -153,14 +158,19 @@ static bool crosses(vaddr addr, unsigned size)
 static void resolve_crossing(TcgCpu *tc, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx,
                              Crossing *c)
 {
+    uint64_t flushes;
+
     tcg_stat(tc, crossings);
     c->addr[0] = addr;
     c->addr[1] = (addr & TARGET_PAGE_MASK) + TARGET_PAGE_SIZE;
     c->size[0] = c->addr[1] - addr;
     c->size[1] = size - c->size[0];
-    for (int i = 0; i < 2; i++) {
-        tlb_lookup(tc, c->addr[i], c->size[i], access, mmu_idx, false, &c->part[i]);
-    }
+    do { /* a lookup that waits voids the other part when the topology changed meanwhile */
+        flushes = tc->tlb.flushes;
+        for (int i = 0; i < 2; i++) {
+            tlb_lookup(tc, c->addr[i], c->size[i], access, mmu_idx, false, &c->part[i]);
+        }
+    } while (flushes != tc->tlb.flushes);
 }
 
 static uint64_t load_crossing(TcgCpu *tc, vaddr addr, unsigned size, unsigned mmu_idx)
@@ -255,6 +265,9 @@ void tcg_store_slow(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop)
     TcgCpu *tc = env_tcg_cpu(env);
 
     tcg_stat(tc, slow_stores);
+    if (code_store(tc, addr, value, mop)) {
+        return;
+    }
     check_aligned(tc, addr, mop, MMU_DATA_STORE);
     store(tc, addr, value, 1u << (mop & IR_MEM_SIZE), MOP_MMU_IDX(mop));
 }
@@ -275,7 +288,7 @@ static void settle_for_host_write(TcgCpu *tc, vaddr addr, unsigned size, unsigne
     if (waiting & (1 << DIRTY_MEMORY_CODE)) {
         tb_atomic_in_code_page(pa->ram, size);
     }
-    mark_for_clients(pa, waiting);
+    mark_for_clients(tc, pa, waiting);
     tlb_install_write(tc, addr, mmu_idx, pa);
 }
 
@@ -359,6 +372,6 @@ void *cpu_probe_host(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType acces
         return pa.host_write ? pa.host : NULL;
     }
     /* not with translated code in the page: the caller stores with cpu_store(), which looks closer */
-    mark_for_clients(&pa, tlb_clients_waiting(&pa));
+    mark_for_clients(tc, &pa, tlb_clients_waiting(&pa));
     return tlb_install_write(tc, addr, mmu_idx, &pa) ? pa.host : NULL;
 }

@@ -37,6 +37,7 @@ typedef struct TcgCpu TcgCpu;
     X(slow_loads, "loads that took the slow path")                                                           \
     X(slow_stores, "stores that took the slow path")                                                         \
     X(slow_atomics, "atomics that took the slow path")                                                       \
+    X(code_stores, "stores beside translated code that were not looked up")                                  \
     X(notdirty_stores, "stores that somebody waited for")                                                    \
     X(device_loads, "loads from devices")                                                                    \
     X(device_stores, "stores to devices")                                                                    \
@@ -55,7 +56,7 @@ typedef struct TcgStats {
 #undef TCG_STAT_FIELD
 } TcgStats;
 
-/* --- translated blocks (tb-maint.c) --- */
+/* --- translated blocks --- */
 
 typedef struct TranslationBlock TranslationBlock;
 
@@ -67,22 +68,27 @@ typedef struct TBJump {
     unsigned n;
 } TBJump;
 
-/* Lives until the next flush of everything, invalid or not.  Aligned to TCG_COOKIE_ALIGN: its address is its
- * cookie. */
+#define TB_MAX_KEPT_BYTES 510
+
+/* Lives until its segment is emptied, invalid or not.  Aligned to TCG_COOKIE_ALIGN: its address is its cookie. */
 struct TranslationBlock {
     /* constant once inserted */
     ram_addr_t ram_pc;
     ram_addr_t ram_page2;   /* of the second page of a straddling instruction; NO_RAM_PAGE */
     uint64_t lines, lines2; /* 64-byte lines of each page that its bytes lie in */
     uint32_t flags;         /* TB_* */
-    uint32_t hash;
     uint32_t end_offset; /* past the last byte, from the start of the first page */
     uint16_t n_insns;
+    uint16_t n_bytes; /* of its source; 0: not kept when the source changes */
+    const uint8_t *bytes;
     const CodeBuffer *buffer;
     TBJump *jumps;
     const TCGCode *code;
+    TranslationBlock *next_in_segment;
     /* under tb_lock; invalid is also read without it: jumps to the block then find it dead */
     bool invalid;
+    bool published; /* its pages and tb_find() know it */
+    bool kept;      /* dropped, to be found again by its bytes */
     TBJump *incoming;
 };
 
@@ -102,7 +108,9 @@ typedef struct CodePage {
     unsigned translators; /* translations of this page under way */
     uint32_t changes;     /* counts invalidations: what a translator read before one is void */
     uint32_t protections;
-    unsigned store_budget; /* stores_left of the next protection */
+    unsigned store_budget; /* stores_left when the page gets its first block */
+    unsigned drops;        /* stores that dropped blocks since the last block was added */
+    uint64_t kept_lengths[4]; /* bit n: a block of 2 * n bytes was dropped and may be kept */
     /* any thread, atomics; lines is written under tb_lock */
     uint64_t lines;       /* lines a store must ask about: block_lines and what translators claim */
     unsigned stores_left; /* slow stores until the page is opened again; a few may go uncounted */
@@ -117,8 +125,26 @@ typedef struct CodeClaim {
     uint32_t changes;
 } CodeClaim;
 
+/* --- tb-maint.c --- */
 void tb_maint_init(void);
 TranslationBlock *tb_find(ram_addr_t ram_pc, uint32_t flags, ram_addr_t ram_page2_or_none, bool any_page2);
+/* Links jump @n of @from to @to if both are still valid. */
+void tb_link(TranslationBlock *from, unsigned n, TranslationBlock *to);
+size_t tb_count(void);
+void tb_publish_locked(TranslationBlock *tb);
+/* Nothing leads to it or from it any more, but for jump tables and vCPUs that are inside. */
+void tb_unpublish_locked(TranslationBlock *tb);
+/* The same, as its bytes changed: jump tables that lead to it lead to a lookup, and it is kept for its bytes' return. */
+void tb_drop_locked(TranslationBlock *tb, uint64_t *kept_lengths);
+void tb_forget_kept_locked(TranslationBlock *tb);
+/* A kept block for @bytes, no longer kept and not published; NULL: none. */
+TranslationBlock *tb_revive_locked(ram_addr_t ram_pc, uint32_t flags, const uint8_t *bytes, unsigned n_bytes,
+                                   const uint64_t *kept_lengths);
+void tb_forget_all_locked(void);
+
+/* --- code-page.c --- */
+void code_pages_init(void);
+CodePage *code_page_find(ram_addr_t page);
 /*
  * Makes the page safe to read code from, and claims the lines from @offset on.  False: it waited for other
  * vCPUs and took nothing; addresses must be looked up again.  vCPU thread in guest code.
@@ -131,22 +157,58 @@ void tb_release_page(CodeClaim *claim);
  * @claim2 may be NULL.
  */
 bool tb_insert(TranslationBlock *tb, CodeClaim *claim, CodeClaim *claim2);
-/* Links jump @n of @from to @to if both are still valid. */
-void tb_link(TranslationBlock *from, unsigned n, TranslationBlock *to);
+/*
+ * Publishes a dropped block again that was made of the bytes at @ram_pc, which were read under @claim; releases
+ * the claim then.  NULL: there is none.
+ */
+TranslationBlock *tb_revive(CodeClaim *claim, ram_addr_t ram_pc, uint32_t flags, const uint8_t *bytes,
+                            unsigned n_bytes);
 /* After bytes of [start, start + length) changed: drops blocks that overlap.  Any thread. */
 void tb_invalidate_range(ram_addr_t start, uint64_t length);
 /* After a slow store of a vCPU into one page that is not open. */
 void tb_store_in_code_page(ram_addr_t addr, unsigned size);
+void code_page_stored(CodePage *cp, unsigned offset, unsigned size);
 /* Before an atomic operation by host address in a page that is not open. */
 void tb_atomic_in_code_page(ram_addr_t addr, unsigned size);
+/* The block's memory goes: takes it off the lists of its pages. */
+void code_pages_remove_locked(TranslationBlock *tb);
+void code_pages_forget_locked(void);
+
+/* --- code-stores.c --- */
+#define CODE_STORE_ENTRIES 16
+#define CODE_STORE_EMPTY   UINT64_MAX
+typedef struct CodeStoreEntry {
+    uint64_t tag;             /* virtual page | mmu index */
+    uint64_t flushes, rearms; /* SoftTLB's when it was made */
+    uint8_t *host;            /* of the page */
+    CodePage *cp;
+} CodeStoreEntry;
+/* Does the store if the vCPU remembers the page as one that only translators wait for.  vCPU thread in guest code. */
+bool code_store(TcgCpu *tc, vaddr addr, uint64_t value, uint32_t mop);
+/* After a slow store that only translators waited for. */
+void code_store_remember(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa);
+
+/* --- code-cache.c --- */
+#define CODE_SEGMENTS_MAX 64
+/* A part of a vCPU's code memory and the blocks in it.  vCPU thread, or while no vCPU is in guest code. */
+typedef struct CodeSegment {
+    size_t start, end;        /* constant */
+    TranslationBlock *blocks; /* all that were made here, by next_in_segment */
+    GPtrArray *arena;         /* memory of their descriptions, in chunks */
+    size_t arena_used;        /* of the last chunk */
+} CodeSegment;
+
+/* What the code buffer holds already stays. */
+void code_cache_init(TcgCpu *tc);
+/* The present segment is full: goes on in the next if that is empty.  vCPU thread. */
+bool code_cache_advance(TcgCpu *tc);
+/* Requests that the oldest segment be emptied and makes @tc leave for it. */
+void tb_request_room(TcgCpu *tc);
 /* Everything; no vCPU is in guest code. */
 void tb_drop_all(void);
-/* Requests tb_drop_all() and makes @tc leave for it. */
-void tb_request_flush(TcgCpu *tc);
-/* A zeroed block with room for the largest description; tb_fit() then keeps what @code needs. */
+/* A zeroed block with room for the largest description; tb_fit() then keeps what @code and the source need. */
 TranslationBlock *tb_reserve(TcgCpu *tc);
-void tb_fit(TcgCpu *tc, TranslationBlock *tb, const TCGCode *code);
-size_t tb_count(void);
+void tb_fit(TcgCpu *tc, TranslationBlock *tb, const TCGCode *code, const uint8_t *bytes, unsigned n_bytes);
 
 /* --- the vCPU --- */
 
@@ -182,6 +244,7 @@ struct TcgCpu {
     unsigned left_depth; /* cpu_leave_guest() calls to undo */
     bool left_guest;     /* the outermost of them went from odd to even */
     SoftTLB tlb;
+    CodeStoreEntry code_stores[CODE_STORE_ENTRIES];
     /* a jump that came back unlinked: the next lookup is its target */
     TranslationBlock *link_from;
     unsigned link_jump;
@@ -189,7 +252,9 @@ struct TcgCpu {
     BlockCacheEntry block_cache[1u << BLOCK_CACHE_BITS];
     /* translation */
     CodeBuffer code;
-    size_t code_start; /* what the entry block takes */
+    CodeSegment segments[CODE_SEGMENTS_MAX];
+    unsigned n_segments;
+    unsigned segment;  /* being filled */
     const void *entry; /* block that looks up env->pc and goes there */
     IRBlock *ir;
     TCGCode compiled;
@@ -198,9 +263,6 @@ struct TcgCpu {
     bool have_claim, have_claim2;
     vaddr translating_pc;
     ram_addr_t translating_page2;
-    /* blocks and their tails, freed by a flush of everything */
-    GPtrArray *arena;
-    size_t arena_used;
 };
 
 static inline BlockCacheEntry *block_cache_slot(TcgCpu *tc, ram_addr_t ram_pc, uint32_t flags)
@@ -242,9 +304,11 @@ bool tb_fetch_page(TcgCpu *tc, vaddr pc, bool probe, PageAccess *page);
 /* --- tcg-accel.c --- */
 typedef struct TcgAccelConfig {
     uint32_t tb_size; /* MiB of code for all vCPUs; 0: the default */
+    uint32_t tb_segments;
     int thread;
+    bool no_revive, no_code_stores;
     bool interp, one_insn_per_tb;
-    bool no_chain, no_optimize, no_fp_inline, no_jump_table;
+    bool no_chain, no_optimize, no_fp_inline, no_jump_table, no_loop_regs;
     bool lockstep; /* see lockstep.h; implies no_chain and no_jump_table */
     bool perf;
     bool split_wx; /* accepted: always so */

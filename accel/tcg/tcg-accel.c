@@ -71,6 +71,8 @@ static const char *const thread_names[] = {"multi", "single", NULL};
 static const Field tcg_fields[] = {
     F_U32(TcgAccelConfig, tb_size, "tb-size", .max = 1024, .unit = "MiB", .default_value = "0",
           .help = "memory for translated code of all vCPUs (0: 64 for each)"),
+    F_U32(TcgAccelConfig, tb_segments, "tb-segments", .min = 1, .max = CODE_SEGMENTS_MAX, .default_value = "8",
+          .help = "parts that it is thrown away by when it is full"),
     F_ENUM(TcgAccelConfig, thread, "thread", thread_names, "TcgThread", .default_value = "multi",
            .help = "vCPUs always have a host thread each"),
     F_BOOL(TcgAccelConfig, interp, "interp", .help = "interpret the intermediate representation"),
@@ -78,7 +80,11 @@ static const Field tcg_fields[] = {
     F_BOOL(TcgAccelConfig, no_chain, "no-chain", .help = "never link direct jumps"),
     F_BOOL(TcgAccelConfig, no_optimize, "no-optimize", .help = "leave the optimiser out"),
     F_BOOL(TcgAccelConfig, no_fp_inline, "no-fp-inline", .help = "all floating point by software"),
+    F_BOOL(TcgAccelConfig, no_loop_regs, "no-loop-regs", .help = "the same guest registers in registers everywhere"),
     F_BOOL(TcgAccelConfig, no_jump_table, "no-jump-table", .help = "look every far jump up"),
+    F_BOOL(TcgAccelConfig, no_code_stores, "no-code-stores", .help = "look every store beside code up"),
+    F_BOOL(TcgAccelConfig, no_revive, "no-revive",
+           .help = "translate again when code that changed is as it was"),
     F_BOOL(TcgAccelConfig, lockstep, "lockstep",
            .help = "interpret each block beside its translation, and stop at the first difference (one CPU)"),
     F_BOOL(TcgAccelConfig, perf, "perf", .help = "write /tmp/perf-PID.map"),
@@ -106,6 +112,9 @@ static bool tcg_accel_init(GError **error)
 {
     if (log_enabled(LOG_EXEC) || tcg_accel_config.lockstep) {
         tcg_accel_config.no_chain = tcg_accel_config.no_jump_table = true;
+    }
+    if (tcg_accel_config.lockstep) {
+        tcg_accel_config.tb_segments = 1; /* lockstep's own blocks go all at once */
     }
     if (tcg_accel_config.perf && !perf_map_open(error)) {
         return false;
@@ -136,6 +145,7 @@ static bool start_compiler(const TCGGuest *guest, GError **error)
         .no_chain = tcg_accel_config.no_chain,
         .no_fp_inline = tcg_accel_config.no_fp_inline,
         .no_jump_table = tcg_accel_config.no_jump_table,
+        .no_loop_regs = tcg_accel_config.no_loop_regs,
     };
 
     if (tcg_accel_config.lockstep) {

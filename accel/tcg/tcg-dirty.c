@@ -135,26 +135,32 @@ static void rearm(ram_addr_t start, uint64_t length)
     }
 }
 
-static const DirtyListenerOps tcg_dirty_listener = {
-    .rearm = rearm,
-    .quiesce = tcg_quiesce,
-    .invalidate_code = tb_invalidate_range,
-};
-
-/* --- topology --- */
-
 void tcg_request_tlb_flush(TcgCpu *tc)
 {
     atomic_set(&tc->flush_tlbs, 1);
     atomic_set(&tc->env->exit_request, 1);
 }
 
-/* Host addresses of RAM that went are used by nobody when this returns. */
-static void topology_changed(MemoryListener *listener)
+static void forget(void)
 {
     for (unsigned i = 0; i < tcg_cpu_count(); i++) {
         tcg_request_tlb_flush(tcg_cpu_nth(i));
     }
+}
+
+static const DirtyListenerOps tcg_dirty_listener = {
+    .rearm = rearm,
+    .quiesce = tcg_quiesce,
+    .invalidate_code = tb_invalidate_range,
+    .forget = forget,
+};
+
+/* --- topology --- */
+
+/* Host addresses of RAM that went are used by nobody when this returns. */
+static void topology_changed(MemoryListener *listener)
+{
+    forget();
     tcg_quiesce();
 }
 

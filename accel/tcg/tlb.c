@@ -2,6 +2,7 @@
 /* The tables of the soft TLB: looking addresses up, level by level, and the flushes.  See tlb.h. */
 #include "internal.h"
 
+#include "system/ram-gate.h"
 #include "util/bits.h"
 
 #define PAGE_OF(addr) ((addr)&TARGET_PAGE_MASK)
@@ -417,10 +418,42 @@ static void locate(TcgCpu *tc, PageAccess *pa)
     }
 }
 
+/*
+ * RAM that somebody must see to first.  The vCPU is at a safe point while it waits; when the topology changed then,
+ * *@again: what was found is void.  False: this access must not be.
+ */
+static bool pass_gate(TcgCpu *tc, MMUAccessType access, const PageAccess *pa, bool *again)
+{
+    bool is_store = access == MMU_DATA_STORE;
+    uint64_t flushes = tc->tlb.flushes;
+    RAMBlock *block;
+    uint64_t page;
+    bool passed;
+
+    if (!(is_store ? pa->host_write : pa->host_read)) {
+        return true; /* the access goes to the address space, which looks at the gate */
+    }
+    block = pa->mr->ram_block;
+    page = (pa->ram & TARGET_PAGE_MASK) - block->offset;
+    passed = ram_block_try_ref(block);
+    if (passed) {
+        cpu_leave_guest(tc->env);
+        ram_gate_restartable = true;
+        passed = is_store ? ram_gate_pass_write(block, page, TARGET_PAGE_SIZE)
+                          : ram_gate_pass_read(block, page, TARGET_PAGE_SIZE);
+        ram_gate_restartable = false;
+        cpu_enter_guest(tc->env);
+        ram_block_unref(block);
+    }
+    *again = flushes != tc->tlb.flushes;
+    return passed;
+}
+
 void *tlb_ram_host(TCGEnv *env, hwaddr paddr)
 {
     TcgCpu *tc = current_cpu && current_cpu->env == env ? current_cpu->accel : NULL;
-    const RamWindow *window = tc && tcg_in_guest_code(tc) ? find_window(tc, paddr) : NULL;
+    bool usable = tc && tcg_in_guest_code(tc) && !ram_gate_closed();
+    const RamWindow *window = usable ? find_window(tc, paddr) : NULL;
 
     return window && window->writable ? window->host + (paddr - window->first) : NULL;
 }
@@ -433,8 +466,8 @@ static const uint8_t prot_needed[] = {
     [MMU_INST_FETCH] = PAGE_EXEC,
 };
 
-bool tlb_lookup(TcgCpu *tc, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx, bool probe,
-                PageAccess *pa)
+static bool find_page(TcgCpu *tc, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx, bool probe,
+                      PageAccess *pa)
 {
     TLB2Entry *e = find_leaf(&tc->tlb, addr, mmu_idx);
     TlbFill fill = {0};
@@ -457,6 +490,26 @@ bool tlb_lookup(TcgCpu *tc, vaddr addr, unsigned size, MMUAccessType access, uns
         pa->leaf_bits = fill.page_bits;
     }
     locate(tc, pa);
+    return true;
+}
+
+bool tlb_lookup(TcgCpu *tc, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx, bool probe,
+                PageAccess *pa)
+{
+    bool again;
+
+    do {
+        again = false;
+        if (!find_page(tc, addr, size, access, mmu_idx, probe, pa)) {
+            return false;
+        }
+        if (ram_gate_closed() && !pass_gate(tc, access, pa, &again)) {
+            if (!probe) {
+                tc->ops->transaction_failed(tc->env, addr, access, MEMTX_ERROR);
+            }
+            return false;
+        }
+    } while (again);
     return true;
 }
 
@@ -669,6 +722,7 @@ void tlb_drop_writes(TcgCpu *tc, ram_addr_t start, uint64_t length)
     ram_addr_t last = start + length - 1;
 
     spin_lock(&tlb->write_lock);
+    atomic_set(&tlb->rearms, tlb->rearms + 1);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
         TLBIndex *index = &tlb->mode[m].write;
 

@@ -81,6 +81,7 @@ typedef struct SoftTLB {
     TLBMode mode[TCG_MMU_MODES];
     SpinLock write_lock;
     uint64_t flushes; /* counts all flushes: an address looked up before one is void */
+    uint64_t rearms;  /* counts calls of tlb_drop_writes(); changed under write_lock */
 
     FetchEntry fetch[FETCH_TLB_ENTRIES];
 

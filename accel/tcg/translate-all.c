@@ -143,20 +143,22 @@ static void build_ir(TcgCpu *tc, TranslateContext *ctx)
 
 static TranslationBlock *compile(TcgCpu *tc)
 {
-    TranslationBlock *tb = tb_reserve(tc);
+    TranslationBlock *tb;
 
-    if (!tcg_compile(&tc->code, tc->ir, (uintptr_t)tb, &tc->compiled)) {
-        return NULL;
-    }
-    tb_fit(tc, tb, &tc->compiled);
-    return tb;
+    do {
+        tb = tb_reserve(tc);
+        if (tcg_compile(&tc->code, tc->ir, (uintptr_t)tb, &tc->compiled)) {
+            return tb;
+        }
+    } while (code_cache_advance(tc));
+    return NULL;
 }
 
-static void leave_for_flush(TcgCpu *tc)
+static void leave_for_room(TcgCpu *tc)
 {
     counter_inc(tb_buffer_full);
     release_claims(tc);
-    tb_request_flush(tc);
+    tb_request_room(tc);
     tcg_exit_to_loop(tc->env, TCG_EXIT_REQUEST);
 }
 
@@ -184,16 +186,18 @@ static TranslationBlock *translate_claimed(TcgCpu *tc, vaddr pc, const PageAcces
         .end_offset = offset,
     };
     TranslationBlock *tb;
+    unsigned n_bytes;
     bool good;
 
-    copy_code(tc->page_copy, page->host - offset, offset, TARGET_PAGE_SIZE - offset);
     tc->translating_pc = pc;
     tc->translating_page2 = NO_RAM_PAGE;
     build_ir(tc, &ctx);
     tb = compile(tc);
     if (!tb) {
-        leave_for_flush(tc);
+        leave_for_room(tc);
     }
+    n_bytes = tc->have_claim2 ? 0 : MIN(ctx.end_offset, TARGET_PAGE_SIZE) - offset;
+    tb_fit(tc, tb, &tc->compiled, tc->page_copy + offset, n_bytes);
     tb->ram_pc = page->ram;
     tb->ram_page2 = tc->have_claim2 ? tc->translating_page2 : NO_RAM_PAGE;
     tb->flags = flags;
@@ -219,9 +223,18 @@ static TranslationBlock *translate_claimed(TcgCpu *tc, vaddr pc, const PageAcces
 
 TranslationBlock *tb_translate(TcgCpu *tc, vaddr pc, const PageAccess *page, uint32_t flags)
 {
-    if (!tb_claim_page(tc, page->ram & TARGET_PAGE_MASK, pc & ~TARGET_PAGE_MASK, &tc->claim)) {
+    uint32_t offset = pc & ~TARGET_PAGE_MASK;
+    TranslationBlock *tb;
+
+    if (!tb_claim_page(tc, page->ram & TARGET_PAGE_MASK, offset, &tc->claim)) {
         return NULL;
     }
     tc->have_claim = true;
+    copy_code(tc->page_copy, page->host - offset, offset, TARGET_PAGE_SIZE - offset);
+    tb = tb_revive(&tc->claim, page->ram, flags, tc->page_copy + offset, TARGET_PAGE_SIZE - offset);
+    if (tb) {
+        tc->have_claim = false;
+        return tb;
+    }
     return translate_claimed(tc, pc, page, flags);
 }

@@ -17,7 +17,7 @@
 #include "backend/block.h"
 #include "system/device.h"
 #include "system/memory.h"
-#include "system/physmem.h"
+#include "system/ram-gate.h"
 #include "system/runstate.h"
 #include "system/state.h"
 #include "util/bits.h"
@@ -74,12 +74,24 @@ typedef struct PflashState {
 
 /* --- the array --- */
 
+/* What is told of a machine that is being torn down does not matter. */
+static void about_to_read(PflashState *s, uint64_t offset, uint64_t size)
+{
+    (void)ram_gate_pass_read(s->mem.ram_block, offset, size);
+}
+
+static void about_to_write(PflashState *s, uint64_t offset, uint64_t size)
+{
+    (void)ram_gate_pass_write(s->mem.ram_block, offset, size);
+}
+
 static void write_back(PflashState *s, uint32_t offset, uint32_t size)
 {
     GError *error = NULL;
     uint32_t start = offset & ~(BLOCK_SECTOR_SIZE - 1u);
     uint32_t end = (offset + size + BLOCK_SECTOR_SIZE - 1) & ~(BLOCK_SECTOR_SIZE - 1u);
 
+    about_to_read(s, start, end - start);
     if (s->drive && !s->readonly && !block_write(s->drive, start, s->storage + start, end - start, &error)) {
         error_context(&error, "flash '%s'", s->name);
         error_report_free(error);
@@ -99,6 +111,7 @@ static void program(PflashState *s, uint32_t offset, const uint8_t *data, uint32
         s->status |= STATUS_PROGRAM_ERROR;
         return;
     }
+    about_to_write(s, offset, size);
     for (uint32_t i = 0; i < size; i++) {
         s->storage[offset + i] &= data[i];
     }
@@ -113,6 +126,7 @@ static void erase_sector(PflashState *s, hwaddr offset)
         s->status |= STATUS_ERASE_ERROR;
         return;
     }
+    about_to_write(s, start, PFLASH_SECTOR);
     memset(s->storage + start, 0xff, PFLASH_SECTOR);
     array_changed(s, start, PFLASH_SECTOR);
 }
@@ -146,6 +160,7 @@ static MemTxResult pflash_read(void *opaque, hwaddr addr, uint64_t *data, unsign
 
     switch (s->cmd) {
     case CMD_ARRAY:
+        about_to_read(s, addr, size);
         *data = ldn_le_p(s->storage + addr, size);
         break;
     case CMD_ID:
@@ -254,6 +269,7 @@ static void buffered_data(PflashState *s, hwaddr addr, uint64_t data, unsigned s
 {
     if (s->blk_offset == NO_BUFFERED_WRITE) {
         s->blk_offset = addr & ~(PFLASH_BUFFER - 1);
+        about_to_read(s, s->blk_offset, PFLASH_BUFFER);
         memcpy(s->blk_bytes, s->storage + s->blk_offset, PFLASH_BUFFER);
     }
     if ((addr & ~(hwaddr)(PFLASH_BUFFER - 1)) == s->blk_offset) {

@@ -78,7 +78,14 @@ struct CPUState {
     uint32_t kicked, sleeping;  /* cpu_kick() and a halted vCPU thread: see docs/locking.md */
     uint32_t work_pending;      /* items in .work */
     int64_t throttle_until_ns;  /* realtime clock: no guest code before this; 0: none */
-    uint32_t poll_skip, poll_backoff; /* vCPU thread: halts to come without polling, and after the next failure */
+    uint64_t dirty_limit;       /* bytes a second, 0: none; see cpu-dirty-limit.c */
+    int64_t dirty_until_ns;     /* like throttle_until_ns, because of dirty_limit */
+    /* written by the vCPU thread, read by anybody, atomics */
+    uint64_t dirty_pages;    /* pages that this vCPU dirtied while MIGRATION was logged */
+    int64_t dirty_waited_ns; /* time that dirty_limit cost it */
+    /* vCPU thread */
+    int64_t dirty_due_ns;             /* when the pages dirtied so far are paid for */
+    uint32_t poll_skip, poll_backoff; /* halts to come without polling, and after the next failure */
 
     /* vCPU thread while running; anybody under the big lock while stopped */
     bool halted; /* WFI */
@@ -141,6 +148,17 @@ void cpu_wait_io_event(CPUState *cpu);
 void cpu_throttle_set(int percent);
 void cpu_throttle_stop(void);
 int cpu_throttle_get_percentage(void);
+/* Limit on the memory this vCPU dirties; 0: none.  Any thread. */
+void cpu_dirty_limit_set(CPUState *cpu, uint64_t bytes_per_second);
+/* For the store path: the vCPU, current, has just set a page's MIGRATION bit. */
+void cpu_charge_dirty_page(CPUState *cpu);
+static inline void cpu_count_dirty_page(CPUState *cpu)
+{
+    atomic_set(&cpu->dirty_pages, atomic_read(&cpu->dirty_pages) + 1);
+    if (unlikely(atomic_read(&cpu->dirty_limit))) {
+        cpu_charge_dirty_page(cpu);
+    }
+}
 /* The whole of a reset: ops, accelerator; vCPU stopped, big lock. */
 void cpu_reset(CPUState *cpu);
 

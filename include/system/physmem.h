@@ -24,6 +24,7 @@
 #include "util/rcu.h"
 #include <glib.h>
 
+#define RAM_WRITTEN_BYTES        (UINT64_C(2) << 20)
 #define DIRTY_MEMORY_BLOCK_PAGES (UINT64_C(256) * 1024 * 8) /* 256 KiB of bitmap, 8 GiB of RAM */
 
 enum {
@@ -53,6 +54,7 @@ struct RAMBlock {
     /* any thread, atomics */
     uint32_t refs;   /* one for the owner, one per DMA mapping; the memory goes back after the last */
     uint8_t vga_log; /* 1 << DIRTY_MEMORY_VGA while a display logs it */
+    unsigned long *written; /* see ram_block_pristine(); a bit per RAM_WRITTEN_BYTES; NULL: may be anything */
 
     /*
      * Belongs to migration: set up before its thread starts, freed after it ended (bmap by RCU, because a late
@@ -101,6 +103,13 @@ RAMBlock *ram_block_by_name(const char *idstr);     /* RCU read side or big lock
 RAMBlock *ram_block_by_addr(ram_addr_t addr);       /* RCU read side or big lock; NULL when nobody */
 RAMBlock *ram_block_from_host(const void *ptr, ram_addr_t *offset);
 bool ram_block_offset_valid(const RAMBlock *block, uint64_t offset, uint64_t length);
+/*
+ * Whether the range still reads as the zeroes that the host gave: the machine has never run, and nobody else wrote there.
+ * It need not be looked at, nor, when it was preallocated, given back and touched again.  Any thread.
+ */
+bool ram_block_pristine(const RAMBlock *block, uint64_t offset, uint64_t length);
+/* For writers that mark nothing dirty: migration, as it loads.  Any thread. */
+void ram_block_note_written(RAMBlock *block, uint64_t offset, uint64_t length);
 
 /* --- marking: any thread, no lock --- */
 /* Marks the pages of [start, start + length) for the clients in @mask. */
@@ -148,8 +157,12 @@ typedef struct DirtyListenerOps {
     void (*quiesce)(void);
     /* Bytes of RAM changed behind the translator's back: drop translations of [start, start + length). */
     void (*invalidate_code)(ram_addr_t start, uint64_t length);
+    /* Every access to RAM is looked up anew by vCPUs that enter guest code after this; the others quiesce later. */
+    void (*forget)(void);
 } DirtyListenerOps;
 void physical_memory_set_dirty_listener(const DirtyListenerOps *ops);
+/* No vCPU has a fast way to any RAM when this returns.  Any thread; with or without the big lock. */
+void physical_memory_withdraw_all(void);
 /* Under TCG: DIRTY_MEMORY_CODE is logged for all RAM (bits start dirty: no code). */
 void physical_memory_enable_code_log(void);
 

@@ -272,6 +272,10 @@ static inline bool ir_block_nearly_full(const IRBlock *b)
 /* Text of a block for -d op. */
 void ir_dump(const IRBlock *b, void *gstring);
 const char *ir_op_name(IROpcode opc);
-IRKind ir_op_kind(IROpcode opc);
+extern const uint8_t ir_op_kinds[IR_NUM_OPS];
+static inline IRKind ir_op_kind(unsigned opc)
+{
+    return (IRKind)ir_op_kinds[opc];
+}
 
 #endif

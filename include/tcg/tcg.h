@@ -5,9 +5,9 @@
  * Life of a block: the front end fills an IRBlock; tcg_optimize() rewrites it; tcg_compile() appends code to a
  * CodeBuffer and describes it in a TCGCode.  Direct jumps start at stubs that return to C; tcg_link() patches them to
  * another block's entry, tcg_unlink() back.  tcg_kill() makes a block's table entry go to runtime.lookup, so that
- * stale jump-table entries are harmless until the code buffer is reused.
+ * stale jump-table entries are harmless until the code buffer is reused; tcg_revive() makes the block good again.
  *
- * Threads: an IRBlock and a CodeBuffer belong to the thread that compiles.  tcg_link/unlink/kill may run on any
+ * Threads: an IRBlock and a CodeBuffer belong to the thread that compiles.  tcg_link/unlink/kill/revive may run on any
  * thread while others execute the code (one aligned atomic store each); the caller serialises them per block.
  */
 #ifndef TCG_TCG_H
@@ -61,6 +61,7 @@ typedef struct TCGCode {
     uint32_t entry;       /* direct jumps within the page */
     uint32_t table_entry; /* 8-byte aligned; sets page_base from pc in the return-value register, polls */
     uint16_t n_jumps;
+    uint64_t alive; /* the back end's: what tcg_kill() overwrites */
     TCGJump jumps[TCG_MAX_JUMPS];
 } TCGCode;
 
@@ -68,6 +69,7 @@ typedef struct TCGCode {
 typedef struct CodeBuffer {
     uint8_t *rw, *rx;
     size_t size, used;
+    size_t limit; /* of used; the owner moves both about */
     int fd;
 } CodeBuffer;
 bool code_buffer_init(CodeBuffer *cb, size_t size, GError **error);
@@ -80,7 +82,7 @@ static inline ptrdiff_t code_buffer_delta(const CodeBuffer *cb)
 /* Options of the compiler; each optimisation has its switch.  Constant after tcg_init(). */
 typedef struct TCGConfig {
     bool interpreter; /* run IR in C: portable back end and oracle */
-    bool no_optimize, no_chain, no_fp_inline, no_jump_table;
+    bool no_optimize, no_chain, no_fp_inline, no_jump_table, no_loop_regs;
 } TCGConfig;
 
 /* Once: thunks are compiled into a buffer of their own.  @guest: register names and the pinning order. */
@@ -95,6 +97,8 @@ bool tcg_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGCode *co
 void tcg_link(const CodeBuffer *cb, const TCGCode *from, unsigned jump, const TCGCode *to);
 void tcg_unlink(const CodeBuffer *cb, const TCGCode *from, unsigned jump);
 void tcg_kill(const CodeBuffer *cb, const TCGCode *code);
+/* Undoes tcg_kill(). */
+void tcg_revive(const CodeBuffer *cb, const TCGCode *code);
 
 /*
  * Runs translated code from @code->table_entry at env->pc until something leaves it.  vCPU thread; env->pc is valid

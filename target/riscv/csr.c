@@ -25,7 +25,7 @@ typedef struct CSRRow {
 /* --- who may --- */
 static bool fp_on(RISCVCPU *cpu, unsigned csr)
 {
-    return cpu->mstatus & MSTATUS_FS;
+    return riscv_has(cpu, EXT_f) && (cpu->mstatus & MSTATUS_FS);
 }
 
 /* cycle, time, instret, hpmcounterN */
@@ -39,7 +39,7 @@ static bool counter_enabled(RISCVCPU *cpu, unsigned csr)
 
 static bool satp_allowed(RISCVCPU *cpu, unsigned csr)
 {
-    return cpu->cfg.mmu && !(cpu->priv == PRIV_S && (cpu->mstatus & MSTATUS_TVM));
+    return !(cpu->priv == PRIV_S && (cpu->mstatus & MSTATUS_TVM));
 }
 
 static bool stimecmp_allowed(RISCVCPU *cpu, unsigned csr)
@@ -316,9 +316,12 @@ static void write_stimecmp(RISCVCPU *cpu, unsigned csr, uint64_t value)
 }
 
 /* --- translation, protection, environment --- */
+/* Without an MMU the register is read-only zero. */
 static void write_satp(RISCVCPU *cpu, unsigned csr, uint64_t value)
 {
-    riscv_satp_write(cpu, value);
+    if (cpu->cfg.mmu) {
+        riscv_satp_write(cpu, value);
+    }
 }
 
 static uint64_t read_pmpcfg(RISCVCPU *cpu, unsigned csr)

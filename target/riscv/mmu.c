@@ -7,7 +7,7 @@
  */
 #include "cpu.h"
 
-#include "system/physmem.h"
+#include "system/ram-gate.h"
 #include "util/rcu.h"
 
 #define PTE_V        BIT_ULL(0)
@@ -93,6 +93,23 @@ static bool find_pte(RISCVCPU *cpu, hwaddr addr, PTEPlace *place)
     return true;
 }
 
+/* RAM that somebody must see to first; the vCPU is at a safe point while it waits. */
+static bool pass_gate(RISCVCPU *cpu, const PTEPlace *place, bool is_write)
+{
+    RAMBlock *block = place->mr->ram_block;
+    bool passed;
+
+    if (!ram_gate_closed()) {
+        return true;
+    }
+    cpu_leave_guest(&cpu->tcg);
+    ram_gate_restartable = true;
+    passed = is_write ? ram_gate_pass_write(block, place->offset, 8) : ram_gate_pass_read(block, place->offset, 8);
+    ram_gate_restartable = false;
+    cpu_enter_guest(&cpu->tcg);
+    return passed;
+}
+
 static bool load_pte(RISCVCPU *cpu, hwaddr addr, uint64_t *pte)
 {
     const uint64_t *host = tlb_ram_host(&cpu->tcg, addr);
@@ -106,6 +123,9 @@ static bool load_pte(RISCVCPU *cpu, hwaddr addr, uint64_t *pte)
         return false;
     }
     if (place.host) {
+        if (!pass_gate(cpu, &place, false)) {
+            return false;
+        }
         *pte = atomic_read(place.host);
         return true;
     }
@@ -119,7 +139,7 @@ static WalkResult set_pte_bits(RISCVCPU *cpu, hwaddr addr, uint64_t old, uint64_
     bool whole;
 
     if (!(riscv_pmp_check(cpu, addr, 8, PRIV_S, &whole) & PAGE_WRITE) || !find_pte(cpu, addr, &place) ||
-        !place.host) {
+        !place.host || !pass_gate(cpu, &place, true)) {
         return WALK_ACCESS_FAULT;
     }
     *again = atomic_cmpxchg(place.host, old, old | bits) != old;

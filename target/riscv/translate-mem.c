@@ -83,12 +83,13 @@ TRANS_AMO(amominu, MINU)
 TRANS_AMO(amomaxu, MAXU)
 
 /* --- fences --- */
-enum { FENCE_W = 1, FENCE_R = 2, FENCE_O = 4, FENCE_I = 8 };
+enum { FENCE_W = 1, FENCE_R = 2, FENCE_O = 4, FENCE_I = 8, FENCE_MODE_TSO = 8 };
 #define INSN_PAUSE 0x0100000f /* Zihintpause: a fence that orders nothing */
 
 bool trans_fence(DisasContext *ctx, const RISCVInsn *i)
 {
-    bool tso = i->imm == 8; /* rs1: predecessors, rs2: successors, imm: mode */
+    /* rs1: predecessors, rs2: successors, imm: mode; what is reserved orders like mode 0 */
+    bool tso = i->imm == FENCE_MODE_TSO && i->rs1 == (FENCE_R | FENCE_W) && i->rs2 == (FENCE_R | FENCE_W);
     bool store_before = i->rs1 & (FENCE_W | FENCE_O), load_after = i->rs2 & (FENCE_R | FENCE_I);
 
     if (i->raw == INSN_PAUSE) {
@@ -107,7 +108,7 @@ bool trans_fence_i(DisasContext *ctx, const RISCVInsn *i)
 }
 
 /* --- cache blocks --- */
-/* May this mode do what @bits of the envcfg registers control?  All of them must be set. */
+/* May this mode do what the field @bits of the envcfg registers controls?  It must not be 0. */
 static bool envcfg_allows(RISCVCPU *cpu, uint64_t bits)
 {
     if (cpu->priv == PRIV_M) {
@@ -116,23 +117,37 @@ static bool envcfg_allows(RISCVCPU *cpu, uint64_t bits)
     return (cpu->menvcfg & bits) && (cpu->priv == PRIV_S || (cpu->senvcfg & bits));
 }
 
+static vaddr block_of(vaddr addr)
+{
+    return ROUND_DOWN(addr, (uint64_t)RISCV_CACHE_BLOCK);
+}
+
+/* To all of the block. */
 static bool access_allowed(TCGEnv *env, vaddr addr, MMUAccessType access)
 {
     TlbFill fill;
 
-    return riscv_tlb_fill(env, addr, 1, access, riscv_data_mmu_idx(env_riscv(env)), true, &fill);
+    return riscv_tlb_fill(env, block_of(addr), RISCV_CACHE_BLOCK, access, riscv_data_mmu_idx(env_riscv(env)), true,
+                          &fill);
+}
+
+/* The fault names the address in the register, not the block's. */
+static void raise_store_fault(TCGEnv *env, vaddr addr)
+{
+    TlbFill fill;
+
+    riscv_tlb_fill(env, addr, 1, MMU_DATA_STORE, riscv_data_mmu_idx(env_riscv(env)), false, &fill);
+    riscv_raise_access(env, addr, MMU_DATA_STORE, false); /* another part of the block is closed */
 }
 
 /* Caches are coherent here: a management instruction is only its permission check. */
 static uint64_t helper_cbo(TCGEnv *env, uint64_t addr, uint64_t raw, uint64_t bits)
 {
-    TlbFill fill;
-
     if (!envcfg_allows(env_riscv(env), bits)) {
         riscv_raise(env, CAUSE_ILLEGAL, raw);
     }
-    if (!access_allowed(env, addr, MMU_DATA_LOAD)) {
-        riscv_tlb_fill(env, addr, 1, MMU_DATA_STORE, riscv_data_mmu_idx(env_riscv(env)), false, &fill);
+    if (!access_allowed(env, addr, MMU_DATA_LOAD) && !access_allowed(env, addr, MMU_DATA_STORE)) {
+        raise_store_fault(env, addr);
     }
     return 0;
 }
@@ -140,8 +155,7 @@ static uint64_t helper_cbo(TCGEnv *env, uint64_t addr, uint64_t raw, uint64_t bi
 static uint64_t helper_cbo_zero(TCGEnv *env, uint64_t addr, uint64_t raw, uint64_t c)
 {
     unsigned mmu_idx = riscv_data_mmu_idx(env_riscv(env));
-    vaddr block = ROUND_DOWN(addr, (uint64_t)RISCV_CACHE_BLOCK);
-    TlbFill fill;
+    vaddr block = block_of(addr);
     void *host;
 
     if (!envcfg_allows(env_riscv(env), ENVCFG_CBZE)) {
@@ -152,8 +166,9 @@ static uint64_t helper_cbo_zero(TCGEnv *env, uint64_t addr, uint64_t raw, uint64
         memset(host, 0, RISCV_CACHE_BLOCK);
         return 0;
     }
-    /* a fault names the address in the register, not the block's */
-    riscv_tlb_fill(env, addr, 1, MMU_DATA_STORE, mmu_idx, false, &fill);
+    if (!access_allowed(env, addr, MMU_DATA_STORE)) {
+        raise_store_fault(env, addr);
+    }
     for (unsigned n = 0; n < RISCV_CACHE_BLOCK; n += 8) {
         cpu_store(env, block + n, 0, 3, mmu_idx);
     }

@@ -410,7 +410,7 @@ static bool inline_fflags(DisasContext *ctx, const RISCVInsn *i, IRRef operand)
     CSROp kind = csr_op(i->raw);
     IRRef old;
 
-    if (i->imm != 1 || ctx->soft_fp || (kind != CSR_OP_READ && kind != CSR_OP_WRITE)) {
+    if (i->imm != 1 || ctx->soft_fp || !riscv_has(ctx->cpu, EXT_f) || (kind != CSR_OP_READ && kind != CSR_OP_WRITE)) {
         return false;
     }
     gen_fp_check(ctx, i, false);

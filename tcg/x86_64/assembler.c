@@ -2,31 +2,12 @@
 /* Encoding of x86-64 instructions. */
 #include "tcg/x86_64/assembler.h"
 
-#include <string.h>
-
 bool asm_room(Asm *a, size_t bytes)
 {
     if ((size_t)(a->end - a->p) < bytes) {
         a->overflow = true;
     }
     return !a->overflow;
-}
-
-void asm_byte(Asm *a, uint8_t v)
-{
-    *a->p++ = v;
-}
-
-void asm_u32(Asm *a, uint32_t v)
-{
-    memcpy(a->p, &v, 4);
-    a->p += 4;
-}
-
-void asm_u64(Asm *a, uint64_t v)
-{
-    memcpy(a->p, &v, 8);
-    a->p += 8;
 }
 
 void asm_nops(Asm *a, unsigned n)
@@ -52,42 +33,53 @@ void asm_nops(Asm *a, unsigned n)
     }
 }
 
-static void emit_modrm_operand(Asm *a, int reg, RM rm, unsigned imm_bytes)
+/*
+ * These work on a pointer of their own: bytes written through the Asm could be part of it, for all that the compiler
+ * knows.
+ */
+static uint8_t *put_u32(uint8_t *p, uint32_t v)
+{
+    memcpy(p, &v, sizeof(v));
+    return p + sizeof(v);
+}
+
+/* Memory at base + index * scale + disp; @r: the reg field, in place. */
+static uint8_t *put_memory(uint8_t *p, int r, RM rm)
+{
+    bool sib = rm.index != NO_REG || (rm.base & 7) == RSP;
+    int base = rm.base == NO_REG ? RBP : rm.base & 7;
+    int mod = rm.base == NO_REG                ? 0
+              : rm.disp == 0 && base != RBP    ? 0
+              : rm.disp == (int8_t)rm.disp     ? 0x40
+                                               : 0x80;
+
+    *p++ = mod | r | (sib ? 4 : base);
+    if (sib) {
+        *p++ = rm.scale << 6 | (rm.index == NO_REG ? 4 : rm.index & 7) << 3 | base;
+    }
+    if (mod == 0x40) {
+        *p++ = (uint8_t)rm.disp;
+    } else if (mod == 0x80 || rm.base == NO_REG) {
+        p = put_u32(p, (uint32_t)rm.disp);
+    }
+    return p;
+}
+
+static uint8_t *put_operand(const Asm *a, uint8_t *p, int reg, RM rm, unsigned imm_bytes)
 {
     int r = (reg & 7) << 3;
 
     if (rm.reg != NO_REG) {
-        asm_byte(a, 0xc0 | r | (rm.reg & 7));
-        return;
+        *p++ = 0xc0 | r | (rm.reg & 7);
+        return p;
     }
     if (rm.rip) {
-        intptr_t next = (intptr_t)(a->p + 5 + imm_bytes) - a->rx_delta;
+        intptr_t next = (intptr_t)(p + 5 + imm_bytes) - a->rx_delta;
 
-        asm_byte(a, 0x05 | r);
-        asm_u32(a, (uint32_t)((intptr_t)rm.rip - next));
-        return;
+        *p++ = 0x05 | r;
+        return put_u32(p, (uint32_t)((intptr_t)rm.rip - next));
     }
-    {
-        bool sib = rm.index != NO_REG || (rm.base & 7) == RSP;
-        int mod = rm.base == NO_REG                      ? 0
-                  : rm.disp == 0 && (rm.base & 7) != RBP ? 0
-                  : rm.disp == (int8_t)rm.disp           ? 0x40
-                                                         : 0x80;
-
-        asm_byte(a, mod | r | (sib ? 4 : (rm.base & 7)));
-        if (sib) {
-            int index = rm.index == NO_REG ? 4 : (rm.index & 7);
-
-            asm_byte(a, rm.scale << 6 | index << 3 | (rm.base == NO_REG ? RBP : rm.base & 7));
-        }
-        if (rm.base == NO_REG) {
-            asm_u32(a, (uint32_t)rm.disp);
-        } else if (mod == 0x40) {
-            asm_byte(a, (uint8_t)rm.disp);
-        } else if (mod == 0x80) {
-            asm_u32(a, (uint32_t)rm.disp);
-        }
-    }
+    return put_memory(p, r, rm);
 }
 
 static bool high_reg(int reg)
@@ -107,45 +99,47 @@ void asm_modrm(Asm *a, unsigned opc, int w, int reg, RM rm, unsigned imm_bytes)
     uint8_t rex = (w ? 8 : 0) | (high_reg(reg) ? 4 : 0) | (high_reg(rm.index) ? 2 : 0) |
                   (high_reg(rm.reg != NO_REG ? rm.reg : rm.base) ? 1 : 0);
     bool byte_rex = (opc & A_BYTE) && (needs_byte_rex(reg) || (rm.reg != NO_REG && needs_byte_rex(rm.reg)));
+    uint8_t *p = a->p;
 
     if (opc & A_LOCK) {
-        asm_byte(a, 0xf0);
+        *p++ = 0xf0;
     }
     if (prefix) {
-        asm_byte(a, prefix);
+        *p++ = prefix;
     }
     if (rex || byte_rex) {
-        asm_byte(a, 0x40 | rex);
+        *p++ = 0x40 | rex;
     }
     if (opc & A_MAP) {
-        asm_byte(a, 0x0f);
+        *p++ = 0x0f;
         if ((opc & A_MAP) != A_0F) {
-            asm_byte(a, (opc & A_MAP) == A_0F38 ? 0x38 : 0x3a);
+            *p++ = (opc & A_MAP) == A_0F38 ? 0x38 : 0x3a;
         }
     }
-    asm_byte(a, (uint8_t)opc);
-    emit_modrm_operand(a, reg, rm, imm_bytes);
+    *p++ = (uint8_t)opc;
+    a->p = put_operand(a, p, reg, rm, imm_bytes);
 }
 
 void asm_vex(Asm *a, unsigned opc, int w, int reg, int vvvv, RM rm, unsigned imm_bytes)
 {
     int map = (opc & A_MAP) >> 8, pp = (opc & A_PP) >> 10;
     bool x = high_reg(rm.index), b = high_reg(rm.reg != NO_REG ? rm.reg : rm.base);
+    uint8_t *p = a->p;
 
     if (vvvv == NO_REG) {
         vvvv = 0;
     }
     /* The prefix field counts none, 66, F3, F2 just as A_PP does. */
     if (map == 1 && !w && !x && !b) {
-        asm_byte(a, 0xc5);
-        asm_byte(a, (high_reg(reg) ? 0 : 0x80) | (~vvvv & 15) << 3 | pp);
+        *p++ = 0xc5;
+        *p++ = (high_reg(reg) ? 0 : 0x80) | (~vvvv & 15) << 3 | pp;
     } else {
-        asm_byte(a, 0xc4);
-        asm_byte(a, (high_reg(reg) ? 0 : 0x80) | (x ? 0 : 0x40) | (b ? 0 : 0x20) | map);
-        asm_byte(a, (w ? 0x80 : 0) | (~vvvv & 15) << 3 | pp);
+        *p++ = 0xc4;
+        *p++ = (high_reg(reg) ? 0 : 0x80) | (x ? 0 : 0x40) | (b ? 0 : 0x20) | map;
+        *p++ = (w ? 0x80 : 0) | (~vvvv & 15) << 3 | pp;
     }
-    asm_byte(a, (uint8_t)opc);
-    emit_modrm_operand(a, reg, rm, imm_bytes);
+    *p++ = (uint8_t)opc;
+    a->p = put_operand(a, p, reg, rm, imm_bytes);
 }
 
 void asm_mov_rr(Asm *a, int w, int dst, int src)

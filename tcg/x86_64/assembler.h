@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, NO_REG = -1 };
 
@@ -91,9 +92,20 @@ static inline uint32_t asm_offset(const Asm *a)
 /* Whether @bytes more fit; sets overflow when not.  Called before each group of instructions, not each byte.
  */
 bool asm_room(Asm *a, size_t bytes);
-void asm_byte(Asm *a, uint8_t v);
-void asm_u32(Asm *a, uint32_t v);
-void asm_u64(Asm *a, uint64_t v);
+static inline void asm_byte(Asm *a, uint8_t v)
+{
+    *a->p++ = v;
+}
+static inline void asm_u32(Asm *a, uint32_t v)
+{
+    memcpy(a->p, &v, sizeof(v));
+    a->p += sizeof(v);
+}
+static inline void asm_u64(Asm *a, uint64_t v)
+{
+    memcpy(a->p, &v, sizeof(v));
+    a->p += sizeof(v);
+}
 void asm_nops(Asm *a, unsigned n);
 
 /* Any instruction with a ModRM byte; @imm_bytes: size of the immediate that follows (for rip-relative

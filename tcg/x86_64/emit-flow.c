@@ -9,6 +9,8 @@
  */
 #include "tcg/x86_64/emit.h"
 
+#include <string.h>
+
 /* The table entry's first instruction must cover the five bytes of the jump that tcg_kill() writes. */
 void emit_table_entry(Emit *e)
 {
@@ -24,6 +26,7 @@ void emit_table_entry(Emit *e)
     asm_alu_imm(a, ALU_CMP, 0, ENV(exit_request), 0);
     asm_jcc(a, CC_NE, x86_host.thunks.exit_table);
     e->code->entry = asm_offset(a);
+    memcpy(&e->code->alive, a->start + e->code->table_entry, sizeof(e->code->alive));
 }
 
 /* --- labels --- */
@@ -102,6 +105,11 @@ static void bind_to_label(Emit *e, uint32_t at, const EmitLabel *label)
     }
 }
 
+static unsigned loop_of_label(const Emit *e, const EmitLabel *label)
+{
+    return loop_at(e, label->op_index);
+}
+
 /* --- exits --- */
 
 static void slow_chain_stub(Emit *e, const SlowPath *s)
@@ -169,6 +177,7 @@ static void align_rel32(Emit *e, unsigned ahead)
 static void slow_poll(Emit *e, const SlowPath *s)
 {
     fp_sync_slow(e, &s->fp);
+    enter_loop(e, 0);
     asm_mov_imm_keep_flags(&e->a, RDX, s->op->imm);
     asm_jmp(&e->a, x86_host.thunks.exit_request);
 }
@@ -198,10 +207,12 @@ static void emit_jump(Emit *e, const IROp *op)
         } else {
             fp_sync(e);
         }
+        enter_loop(e, loop_of_label(e, label));
         bind_to_label(e, asm_jmp_forward(&e->a), label);
         return;
     }
     fp_sync(e);
+    enter_loop(e, 0);
     align_rel32(e, 1);
     asm_jmp_forward(&e->a);
     add_chained_jump(e, op->imm);
@@ -225,7 +236,7 @@ static void slow_branch_poll(Emit *e, const SlowPath *s)
     slow_poll(e, s);
 }
 
-/* Taken: brings FP registers to where the loop head wants them. */
+/* Taken: brings registers to where the loop head wants them. */
 static void slow_branch_match(Emit *e, const SlowPath *s)
 {
     EmitLabel *label = find_label(e, s->op->imm);
@@ -234,15 +245,17 @@ static void slow_branch_match(Emit *e, const SlowPath *s)
     e->fp = s->fp;
     fp_match(e, &label->fp);
     e->fp = now;
+    enter_loop(e, loop_of_label(e, label));
     bind_to_label(e, asm_jmp_forward(&e->a), label);
 }
 
-/* Taken, while FP registers are newer than their homes. */
+/* Taken, while FP registers are newer than their homes, or vars are elsewhere than the target expects them. */
 static void slow_branch_sync(Emit *e, const SlowPath *s)
 {
     EmitLabel *label = find_label(e, s->op->imm);
 
     fp_sync_slow(e, &s->fp);
+    enter_loop(e, label ? loop_of_label(e, label) : 0);
     if (label) {
         /* further on: it is entered with empty registers */
         add_fixup(e, asm_jmp_forward(&e->a), label);
@@ -281,6 +294,7 @@ static void emit_branch(Emit *e, const IROp *op)
     EmitLabel *label = find_label(e, op->imm);
     SlowPath *poll = NULL;
     uint32_t start;
+    bool moves;
 
     if (label && label->placed) {
         fp_match_homes(e, &label->fp);
@@ -292,11 +306,12 @@ static void emit_branch(Emit *e, const IROp *op)
     }
     start = asm_offset(&e->a);
     compare(e, op);
-    if (label && label->placed && !fp_matches(e, &label->fp)) {
+    moves = e->loop != (label ? loop_of_label(e, label) : 0);
+    if (label && label->placed && (moves || !fp_matches(e, &label->fp))) {
         SlowPath *s = new_slow(e, slow_branch_match);
 
         slow_from(e, s, cc_of(op->cond));
-    } else if (!(label && label->placed) && e->fp.dirty) {
+    } else if (!(label && label->placed) && (moves || e->fp.dirty)) {
         slow_from(e, new_slow(e, slow_branch_sync), cc_of(op->cond));
     } else if (label) {
         bind_to_label(e, asm_jcc_forward(&e->a, cc_of(op->cond)), label);
@@ -382,7 +397,7 @@ void emit_call(Emit *e, const IROp *op)
 
     fp_sync(e);
     emit_call_arguments(e, op);
-    asm_call(&e->a, vars ? x86_host.thunks.call_vars : x86_host.thunks.call);
+    call_thunk(e, vars ? x86_host.thunks.call_vars : x86_host.thunks.call);
     fp_cache_clear(e);
     if (vars) {
         e->boxed = 0;
@@ -394,6 +409,7 @@ void emit_flow(Emit *e, const IROp *op)
 {
     if (op->opc != IR_BRCOND && op->opc != IR_JMP) {
         fp_sync(e);
+        enter_loop(e, 0);
     }
     switch (op->opc) {
     case IR_BRCOND:
@@ -435,6 +451,7 @@ static void emit_slow_paths(Emit *e)
         e->op = s->op;
         e->insn_offset = s->insn_offset;
         e->active_slots = s->active;
+        set_loop(e, s->loop);
         e->fp = s->fp;
         e->boxed = 0;
         s->emit(e, s);
@@ -446,8 +463,10 @@ void emit_finish(Emit *e)
     /* A list without an end leaves at its end. */
     if (e->b->n_ops == 0 || !ends_block(e->b->ops[e->b->n_ops - 1].opc)) {
         fp_sync(e);
+        enter_loop(e, 0);
         emit_exit(e, e->b->end_offset, TCG_EXIT_LOOKUP);
     }
+    emit_loop_movers(e);
     emit_slow_paths(e);
     for (unsigned i = 0; i < e->n_fixups && !e->a.overflow && asm_room(&e->a, 2048); i++) {
         const EmitLabel *label = &e->labels[e->fixups[i].label];

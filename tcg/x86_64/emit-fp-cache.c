@@ -14,7 +14,7 @@
 
 bool is_fp_var(const Emit *e, IRRef r)
 {
-    return r != IR_ZERO && r < TCG_MAX_VARS && x86_host.pin[r] == NO_REG &&
+    return r != IR_ZERO && r < TCG_MAX_VARS && x86_host.pins.reg[r] == NO_REG &&
            (tcg_state.guest->fp_vars >> r & 1);
 }
 

@@ -21,7 +21,7 @@ void emit_fp_function(Emit *e, const IROp *op)
     load_ref(e, RAX, op->a);
     load_ref(e, RDX, op->b);
     load_ref(e, RCX, op->c);
-    asm_call(a, x86_host.thunks.fp_call);
+    call_thunk(e, x86_host.thunks.fp_call);
 }
 
 static bool result_is_boxed_f32(const IROp *op)
@@ -345,7 +345,7 @@ static void emit_equal(Emit *e, const IROp *op)
 static void emit_less(Emit *e, const IROp *op)
 {
     bool quiet = op->opc == IR_FLTQ || op->opc == IR_FLEQ, or_equal = op->opc == IR_FLE || op->opc == IR_FLEQ;
-    int a = use(e, op, op->a), b = use(e, op, op->b), d = dst_reg(op->dst);
+    int a = use(e, op, op->a), b = use(e, op, op->b), d = dst_reg(e, op->dst);
     SlowPath *s = NULL;
 
     /* b > a: false when unordered, for that sets the carry. */
@@ -472,7 +472,7 @@ static void emit_move_to_f(Emit *e, const IROp *op)
 
 static void emit_move_to_x(Emit *e, const IROp *op)
 {
-    int d = dst_reg(op->dst), xmm = fp_cached(e, op->a, VIEW_F64);
+    int d = dst_reg(e, op->dst), xmm = fp_cached(e, op->a, VIEW_F64);
 
     if (op->type == IR_F64) {
         if (xmm != NO_REG) {
@@ -503,7 +503,7 @@ static void slow_fp_check(Emit *e, const SlowPath *s)
 {
     fp_sync_slow(e, &s->fp);
     asm_store_imm32(&e->a, 0, ENV(insn_offset), s->insn_offset);
-    asm_call(&e->a, x86_host.thunks.fp_check);
+    call_thunk(e, x86_host.thunks.fp_check);
     forget_groups(e, s->active);
     fp_cache_reload(e, &s->fp, 0);
     slow_back(e, s);

@@ -199,7 +199,7 @@ static void slow_load(Emit *e, const SlowPath *s)
     fp_sync_slow(e, &s->fp);
     slow_address(e, s);
     asm_mov_imm(&e->a, RDX, mop_of(e, s->op, 0) | (uint32_t)s->insn_offset << 16);
-    asm_call(&e->a, x86_host.thunks.load);
+    call_thunk(e, x86_host.thunks.load);
     fp_cache_reload(e, &s->fp, view ? s->op->dst : 0);
     if (view) {
         /* movq; the main line writes it home */
@@ -267,7 +267,7 @@ static void emit_load(Emit *e, const IROp *op)
     }
     s = new_slow(e, g ? slow_load_alone : slow_load);
     from = emit_check(e, op, g, s);
-    reg = view ? fp_define(e, op->dst, view) : op->mem & IR_MEM_FP_BOX ? RAX : dst_reg(op->dst);
+    reg = view ? fp_define(e, op->dst, view) : op->mem & IR_MEM_FP_BOX ? RAX : dst_reg(e, op->dst);
 
     s->arg = reg;
     load_value(e, op, reg, from);
@@ -287,7 +287,7 @@ static void slow_store(Emit *e, const SlowPath *s)
     slow_address(e, s);
     load_ref(e, RCX, s->op->b);
     asm_mov_imm(&e->a, RDX, mop_of(e, s->op, 0) | (uint32_t)s->insn_offset << 16);
-    asm_call(&e->a, x86_host.thunks.store);
+    call_thunk(e, x86_host.thunks.store);
     fp_cache_reload(e, &s->fp, 0);
     forget_groups(e, s->active);
     back_to_group(e, s);
@@ -386,9 +386,9 @@ static void slow_atomic(Emit *e, const SlowPath *s)
     }
     asm_mov_imm(&e->a, RDX,
                 mop_of(e, op, IR_MEM_ALIGN) | (op->opc == IR_LR || op->opc == IR_SC ? 0 : op->opc << 16));
-    asm_call(&e->a, op->opc == IR_LR   ? x86_host.thunks.lr
-                    : op->opc == IR_SC ? x86_host.thunks.sc
-                                       : x86_host.thunks.amo);
+    call_thunk(e, op->opc == IR_LR   ? x86_host.thunks.lr
+                  : op->opc == IR_SC ? x86_host.thunks.sc
+                                     : x86_host.thunks.amo);
     fp_cache_reload(e, &s->fp, 0);
     forget_groups(e, s->active);
     slow_back(e, s);

@@ -17,9 +17,9 @@ static void finish(Emit *e, const IROp *op, int reg)
 }
 
 /* A result register that is none of the registers of @b; rax when b is in the destination itself. */
-static int dst_reg_apart(const IROp *op, RM b)
+static int dst_reg_apart(const Emit *e, const IROp *op, RM b)
 {
-    int d = dst_reg(op->dst);
+    int d = dst_reg(e, op->dst);
 
     return b.reg == d ? RAX : d;
 }
@@ -43,7 +43,7 @@ static RM rm_b(Emit *e, const IROp *op)
 /* op [home], x for a var that has no register. */
 static bool emit_alu_in_place(Emit *e, const IROp *op, int alu)
 {
-    if (op->a != op->dst || emit_own_reg(op->dst) != NO_REG || !is_wide(op) || ir_is_temp(op->dst)) {
+    if (op->a != op->dst || emit_own_reg(e, op->dst) != NO_REG || !is_wide(op) || ir_is_temp(op->dst)) {
         return false;
     }
     if (b_is_small(op)) {
@@ -68,7 +68,7 @@ static void emit_alu(Emit *e, const IROp *op, int alu, bool commutative)
         RM a = rm_of(e, op->a);
         int32_t imm = small_b(op);
 
-        d = dst_reg(op->dst);
+        d = dst_reg(e, op->dst);
         if (a.reg != NO_REG && a.reg != d && (alu == ALU_ADD || (alu == ALU_SUB && imm != INT32_MIN))) {
             asm_lea(&e->a, w, d, rm_mem(a.reg, alu == ALU_ADD ? imm : -imm));
         } else {
@@ -82,22 +82,22 @@ static void emit_alu(Emit *e, const IROp *op, int alu, bool commutative)
     if (alu == ALU_ADD && b.reg != NO_REG && rm_of(e, op->a).reg != NO_REG) {
         int a = rm_of(e, op->a).reg;
 
-        d = dst_reg(op->dst);
+        d = dst_reg(e, op->dst);
         if (d != a && d != b.reg) {
             asm_lea(&e->a, w, d, rm_sib(a, b.reg, 0, 0));
             finish(e, op, d);
             return;
         }
     }
-    if (commutative && b.reg == dst_reg(op->dst) && op->a != op->b) {
+    if (commutative && b.reg == dst_reg(e, op->dst) && op->a != op->b) {
         first = op->b;
         b = rm_of(e, op->a);
         if (op->a == IR_ZERO) {
             b = home_of(IR_ZERO);
         }
-        d = dst_reg(op->dst);
+        d = dst_reg(e, op->dst);
     } else {
-        d = op->a == op->b ? dst_reg(op->dst) : dst_reg_apart(op, b);
+        d = op->a == op->b ? dst_reg(e, op->dst) : dst_reg_apart(e, op, b);
     }
     load_ref(e, d, first);
     asm_alu(&e->a, alu, w, d, b);
@@ -107,7 +107,7 @@ static void emit_alu(Emit *e, const IROp *op, int alu, bool commutative)
 static void emit_sub(Emit *e, const IROp *op)
 {
     if (op->a == IR_ZERO && op->b != IR_IMM) {
-        int d = dst_reg(op->dst);
+        int d = dst_reg(e, op->dst);
 
         load_ref(e, d, op->b);
         asm_modrm(&e->a, 0xf7, is_wide(op), 3, rm_reg(d), 0);
@@ -120,7 +120,7 @@ static void emit_sub(Emit *e, const IROp *op)
 /* a op ~b */
 static void emit_alu_not_b(Emit *e, const IROp *op, int alu)
 {
-    int d = dst_reg(op->dst);
+    int d = dst_reg(e, op->dst);
 
     if (op->b == IR_IMM) {
         asm_mov_imm(&e->a, RCX, ~op->imm);
@@ -135,7 +135,7 @@ static void emit_alu_not_b(Emit *e, const IROp *op, int alu)
 
 static void emit_shift(Emit *e, const IROp *op, int shift)
 {
-    int w = is_wide(op), d = dst_reg(op->dst);
+    int w = is_wide(op), d = dst_reg(e, op->dst);
 
     if (op->b == IR_IMM || op->b == IR_ZERO) {
         unsigned count = (op->b == IR_IMM ? op->imm : 0) & (w ? 63 : 31);
@@ -172,16 +172,16 @@ static void emit_mul(Emit *e, const IROp *op)
     RM b;
 
     if (op->b == IR_IMM && fits_s32(op->imm)) {
-        d = dst_reg(op->dst);
+        d = dst_reg(e, op->dst);
         asm_modrm(&e->a, 0x69, w, d, rm_of(e, op->a), 4);
         asm_u32(&e->a, (uint32_t)op->imm);
     } else {
         b = rm_b(e, op);
-        if (b.reg == dst_reg(op->dst)) {
+        if (b.reg == dst_reg(e, op->dst)) {
             d = b.reg;
             b = rm_of(e, op->a);
         } else {
-            d = dst_reg(op->dst);
+            d = dst_reg(e, op->dst);
             load_ref(e, d, op->a);
         }
         asm_modrm(&e->a, A_0F | 0xaf, w, d, b, 0);
@@ -253,7 +253,7 @@ static void emit_divide(Emit *e, const IROp *op)
 
 static void emit_minmax(Emit *e, const IROp *op, int cc_take_b)
 {
-    int w = is_wide(op), d = dst_reg(op->dst);
+    int w = is_wide(op), d = dst_reg(e, op->dst);
     RM b = rm_b(e, op);
     IRRef first = op->a;
 
@@ -269,7 +269,7 @@ static void emit_minmax(Emit *e, const IROp *op, int cc_take_b)
 
 static void emit_shift_add(Emit *e, const IROp *op)
 {
-    int d = dst_reg(op->dst), a, b;
+    int d = dst_reg(e, op->dst), a, b;
     unsigned scale = op->opc == IR_SHADD ? op->imm & 63 : 0;
 
     if (op->type == IR_I32 || op->opc == IR_ADDUW || scale > 3) {
@@ -289,7 +289,7 @@ static void emit_shift_add(Emit *e, const IROp *op)
 
 static void emit_shift_uw(Emit *e, const IROp *op)
 {
-    int d = dst_reg(op->dst);
+    int d = dst_reg(e, op->dst);
 
     asm_load(&e->a, 0, d, rm_of(e, op->a));
     asm_shift_imm(&e->a, SH_SHL, 1, d, op->imm & 63);
@@ -299,7 +299,7 @@ static void emit_shift_uw(Emit *e, const IROp *op)
 /* bts, btr, btc: @digit of the immediate form. */
 static void emit_bit(Emit *e, const IROp *op, int digit)
 {
-    int w = is_wide(op), d = dst_reg(op->dst);
+    int w = is_wide(op), d = dst_reg(e, op->dst);
 
     if (op->b == IR_IMM || op->b == IR_ZERO) {
         load_ref(e, d, op->a);
@@ -319,7 +319,7 @@ static void emit_bit(Emit *e, const IROp *op, int digit)
 
 static void emit_bit_extract(Emit *e, const IROp *op)
 {
-    int w = is_wide(op), d = dst_reg(op->dst);
+    int w = is_wide(op), d = dst_reg(e, op->dst);
 
     if (op->b == IR_IMM) {
         load_ref(e, d, op->a);
@@ -385,14 +385,14 @@ void emit_compare(Emit *e, IRRef a, IRRef b, bool b_is_imm, int64_t imm, unsigne
 
 static void emit_setcond(Emit *e, const IROp *op)
 {
-    int d = emit_own_reg(op->dst);
+    int d = emit_own_reg(e, op->dst);
 
     if (d != NO_REG && rm_of(e, op->a).reg != d && rm_of(e, op->b).reg != d) {
         asm_rr(&e->a, 0x33, 0, d, d);
         emit_compare(e, op->a, op->b, op->b == IR_IMM, op->imm, op->type);
         asm_setcc(&e->a, cc_of(op->cond), d);
     } else {
-        d = dst_reg(op->dst);
+        d = dst_reg(e, op->dst);
         emit_compare(e, op->a, op->b, op->b == IR_IMM, op->imm, op->type);
         asm_setcc(&e->a, cc_of(op->cond), RAX);
         asm_modrm(&e->a, A_0F | A_BYTE | 0xb6, 0, d, rm_reg(RAX), 0);
@@ -412,7 +412,7 @@ static void emit_conditional_zero(Emit *e, const IROp *op)
 
 static void emit_unary(Emit *e, const IROp *op, unsigned opc)
 {
-    int d = dst_reg(op->dst);
+    int d = dst_reg(e, op->dst);
 
     asm_modrm(&e->a, opc, is_wide(op), d, rm_of(e, op->a), 0);
     put_ref(e, op->dst, d);
@@ -420,7 +420,7 @@ static void emit_unary(Emit *e, const IROp *op, unsigned opc)
 
 static void emit_bswap(Emit *e, const IROp *op)
 {
-    int d = dst_reg(op->dst), w = is_wide(op);
+    int d = dst_reg(e, op->dst), w = is_wide(op);
 
     load_ref(e, d, op->a);
     if (w || d & 8) {
@@ -433,7 +433,7 @@ static void emit_bswap(Emit *e, const IROp *op)
 
 static void emit_or_bytes(Emit *e, const IROp *op)
 {
-    int d = dst_reg(op->dst);
+    int d = dst_reg(e, op->dst);
 
     asm_modrm(&e->a, A_66 | A_0F | 0x6e, 1, 0, rm_of(e, op->a), 0);
     asm_rr(&e->a, A_66 | A_0F | 0xef, 0, 1, 1);
@@ -469,7 +469,7 @@ static void emit_carryless(Emit *e, const IROp *op)
 
 static void emit_extend(Emit *e, const IROp *op)
 {
-    int d = dst_reg(op->dst);
+    int d = dst_reg(e, op->dst);
     RM a = rm_of(e, op->a);
 
     switch (op->opc) {
@@ -504,8 +504,8 @@ static void emit_move(Emit *e, const IROp *op)
     if (op->type == IR_I32) {
         emit_extend(e, op);
     } else if (op->a == IR_ZERO) {
-        if (emit_own_reg(op->dst) != NO_REG) {
-            asm_mov_imm(&e->a, emit_own_reg(op->dst), 0);
+        if (emit_own_reg(e, op->dst) != NO_REG) {
+            asm_mov_imm(&e->a, emit_own_reg(e, op->dst), 0);
         } else {
             asm_mov_imm(&e->a, RAX, 0);
             put_ref(e, op->dst, RAX);
@@ -513,7 +513,7 @@ static void emit_move(Emit *e, const IROp *op)
     } else if (a.reg != NO_REG) {
         put_ref(e, op->dst, a.reg);
     } else {
-        int d = dst_reg(op->dst);
+        int d = dst_reg(e, op->dst);
 
         load_ref(e, d, op->a);
         put_ref(e, op->dst, d);
@@ -522,20 +522,20 @@ static void emit_move(Emit *e, const IROp *op)
 
 static void emit_move_imm(Emit *e, const IROp *op)
 {
-    int own = emit_own_reg(op->dst);
+    int own = emit_own_reg(e, op->dst);
 
     if (own == NO_REG && fits_s32(op->imm) && !ir_is_temp(op->dst)) {
         asm_store_imm32(&e->a, 1, home_of(op->dst), (int32_t)op->imm);
         var_changed(e, op->dst);
         return;
     }
-    asm_mov_imm(&e->a, dst_reg(op->dst), op->imm);
-    put_ref(e, op->dst, dst_reg(op->dst));
+    asm_mov_imm(&e->a, dst_reg(e, op->dst), op->imm);
+    put_ref(e, op->dst, dst_reg(e, op->dst));
 }
 
 static void emit_pcrel(Emit *e, const IROp *op)
 {
-    int d = dst_reg(op->dst);
+    int d = dst_reg(e, op->dst);
 
     asm_load(&e->a, 1, d, ENV(page_base));
     if (fits_s32(op->imm)) {
@@ -552,7 +552,7 @@ static void emit_load_env(Emit *e, const IROp *op)
     static const unsigned opcodes[8] = {A_0F | A_BYTE | 0xb6, A_0F | 0xb7, 0x8b, 0x8b,
                                         A_0F | A_BYTE | 0xbe, A_0F | 0xbf, 0x63, 0x8b};
     unsigned kind = op->mem & (IR_MEM_SIZE | IR_MEM_SIGN);
-    int d = dst_reg(op->dst);
+    int d = dst_reg(e, op->dst);
 
     asm_modrm(&e->a, opcodes[kind], kind >= 3, d, rm_mem(RBP, (int32_t)op->imm - ENV_BIAS), 0);
     put_ref(e, op->dst, d);
@@ -597,7 +597,7 @@ static void emit_eval(Emit *e, const IROp *op)
     }
     load_ref(e, RAX, op->a);
     asm_mov_imm(a, RCX, op->imm);
-    asm_call(a, x86_host.thunks.fp_call);
+    call_thunk(e, x86_host.thunks.fp_call);
     fp_cache_clear(e);
     put_ref(e, op->dst, RAX);
 }

@@ -7,31 +7,6 @@
 
 /* --- operands --- */
 
-bool fits_s32(int64_t v)
-{
-    return v == (int32_t)v;
-}
-
-RM home_of(IRRef r)
-{
-    if (ir_is_temp(r)) {
-        return rm_mem(RBP, ENV_DISP(spill) + 8 * (r - IR_TEMP0));
-    }
-    return rm_mem(RBP, ENV_DISP(var) + 8 * (ir_is_ref(r) ? r : IR_ZERO));
-}
-
-int emit_own_reg(IRRef r)
-{
-    return r < TCG_MAX_VARS ? x86_host.pin[r] : NO_REG;
-}
-
-RM rm_of(const Emit *e, IRRef r)
-{
-    int reg = r == e->rax_temp ? RAX : emit_own_reg(r);
-
-    return reg != NO_REG ? rm_reg(reg) : home_of(r);
-}
-
 void load_ref(Emit *e, int reg, IRRef r)
 {
     if (r == IR_ZERO || !ir_is_ref(r)) {
@@ -59,13 +34,6 @@ int use_b(Emit *e, const IROp *op, int scratch)
         return scratch;
     }
     return use_reg(e, op->b, scratch);
-}
-
-int dst_reg(IRRef r)
-{
-    int reg = emit_own_reg(r);
-
-    return reg != NO_REG ? reg : RAX;
 }
 
 void var_changed(Emit *e, IRRef r)
@@ -119,7 +87,7 @@ static bool stays_in_rax(const Emit *e, IRRef r)
 
 void put_ref(Emit *e, IRRef r, int reg)
 {
-    int own = emit_own_reg(r);
+    int own = emit_own_reg(e, r);
 
     if (r == IR_ZERO || !ir_is_ref(r)) {
         return;
@@ -153,6 +121,7 @@ SlowPath *new_slow(Emit *e, void (*emit)(Emit *e, const SlowPath *s))
     s->back = 0;
     s->arg = 0;
     s->active = e->active_slots;
+    s->loop = e->loop;
     s->fp = e->fp;
     return s;
 }
@@ -200,6 +169,7 @@ static void emit_op(Emit *e, const IROp *op)
     const MemGroup *in_rcx = e->rcx_group;
 
     e->op = op;
+    enter_loop(e, loop_at(e, op - e->b->ops));
     if (e->fp.dirty) {
         sync_operands(e, op);
     }
@@ -264,23 +234,25 @@ static bool x86_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGC
     size_t start = (cb->used + 15) & ~(size_t)15;
     Emit *e = emit_state();
 
-    if (start + 256 > cb->size) {
+    if (start + 256 > cb->limit) {
         return false;
     }
     memset(e, 0, offsetof(Emit, labels));
     e->a.start = e->a.p = cb->rw + start;
-    e->a.end = cb->rw + cb->size;
+    e->a.end = cb->rw + cb->limit;
     e->a.rx_delta = code_buffer_delta(cb);
     e->b = b;
     e->code = code;
     e->cookie = cookie;
     e->rax_temp = IR_NONE;
+    set_loop(e, 0);
     e->insn_offset = b->page_offset;
     code->rx = cb->rx + start;
     code->n_jumps = 0;
     count_uses(e);
     collect_labels(e);
     plan_groups(e);
+    plan_loops(e);
     emit_table_entry(e);
     for (unsigned i = 0; i < b->n_ops && asm_room(&e->a, 2048); i++) {
         emit_op(e, &b->ops[i]);
@@ -325,6 +297,13 @@ static void x86_kill(const CodeBuffer *cb, const TCGCode *code)
     __atomic_store_n(word, (old & ~0xffffffffffULL) | (uint64_t)rel << 8 | 0xe9, __ATOMIC_RELEASE);
 }
 
+static void x86_revive(const CodeBuffer *cb, const TCGCode *code)
+{
+    const uint8_t *at = code->rx + code->table_entry;
+
+    __atomic_store_n((uint64_t *)(at + code_buffer_delta(cb)), code->alive, __ATOMIC_RELEASE);
+}
+
 static void x86_dump(const TCGCode *code, GString *out)
 {
     host_disassemble(out, code->rx, code->size, (uintptr_t)code->rx);
@@ -341,6 +320,7 @@ const TCGBackend tcg_x86_64_backend = {
     .link = x86_link,
     .unlink = x86_unlink,
     .kill = x86_kill,
+    .revive = x86_revive,
     .enter = x86_enter,
     .exit_to_loop = x86_exit_to_loop,
     .exit_address = x86_exit_address,

@@ -6,7 +6,7 @@
  *   rbp            env + ENV_BIAS, so that the first 32 vars are in reach of an 8-bit displacement
  *   rax rcx rdx    scratch; hold nothing from one op to the next, but see Emit.rax_temp
  *   xmm0-xmm2      scratch;  xmm3-xmm15: FP vars cached within a block; written home when somebody may look
- *   the other 11   pinned vars, in all translated code: they survive jumps between blocks
+ *   the other 11   pinned vars: they survive jumps between blocks; within a loop some may hold other vars
  *   rsp            16-byte aligned, where tcg_enter() left it
  * Entering a table entry: rax is the guest pc.
  */
@@ -53,11 +53,16 @@ typedef struct Thunks {
     const uint64_t *nan64, *nan32, *sign64, *sign32, *abs64, *abs32;
 } Thunks;
 
+/* Which vars are in general registers. */
+typedef struct RegMap {
+    int8_t reg[TCG_MAX_VARS]; /* of a var, or NO_REG */
+    uint8_t var[16];          /* in a register, 0: none */
+} RegMap;
+
 typedef struct X86Host {
     HostFeatures features;
     Thunks thunks;
-    int8_t pin[TCG_MAX_VARS]; /* register of a pinned var, or NO_REG */
-    uint8_t pinned_var[16];   /* var in a register, 0: none */
+    RegMap pins; /* in all translated code but within loops that have maps of their own */
     CodeBuffer buffer;
 } X86Host;
 extern X86Host x86_host;
@@ -87,6 +92,7 @@ struct SlowPath {
     uint32_t back; /* where to go afterwards */
     uint32_t arg;
     uint8_t active; /* slots of memory groups that are open here */
+    uint8_t loop;   /* Emit.loop here */
     FpCache fp;
 };
 
@@ -115,6 +121,14 @@ typedef struct MemGroup {
     uint16_t first, last; /* op indices */
 } MemGroup;
 
+/* A loop that keeps other vars in registers than the code around it. */
+typedef struct LoopRegs {
+    uint16_t first, last; /* op indices */
+    RegMap map;
+    uint64_t written; /* bit per var */
+    uint32_t out, in; /* code offsets of the subroutines that call_thunk() uses; 0: not made yet */
+} LoopRegs;
+
 #define MAX_GROUPS       128
 #define FIRST_GROUP_SLOT 2 /* scratch[0..1] are for calls */
 #define MAX_GROUP_SPAN   1024
@@ -133,37 +147,64 @@ struct Emit {
     IRRef rax_temp;        /* a temp whose only home is rax until the next op */
     uint8_t temp_uses[TCG_MAX_TEMPS];
 
+    const RegMap *map;
+    uint8_t loop; /* number of the loop whose map holds + 1, 0: none */
+
     FpCache fp;
     uint64_t boxed; /* bit per var: its home is known to hold a boxed F32 */
     uint32_t fp_clock, fp_stamp[N_XMM];
 
     uint8_t active_slots;      /* bit per slot of env->scratch that an open group uses */
     const MemGroup *rcx_group; /* whose slot rcx holds, from the op before */
-    unsigned n_labels, n_fixups, n_slow, n_groups;
-    uint8_t op_group[IR_MAX_OPS]; /* number of the op's group + 1, or 0 */
-    EmitLabel labels[IR_MAX_LABELS];
+    unsigned n_labels, n_fixups, n_slow, n_groups, n_loops;
+    EmitLabel labels[IR_MAX_LABELS]; /* from here on nothing is cleared for a new block */
+    uint8_t op_group[IR_MAX_OPS];    /* number of the op's group + 1, or 0 */
     LabelFixup fixups[MAX_FIXUPS];
     SlowPath slow[MAX_SLOW];
     MemGroup groups[MAX_GROUPS];
+    LoopRegs loops[IR_MAX_LABELS];
 };
 
 /* --- emit.c: operands --- */
-RM home_of(IRRef r);
-RM rm_of(const Emit *e, IRRef r);
+static inline RM home_of(IRRef r)
+{
+    if (ir_is_temp(r)) {
+        return rm_mem(RBP, ENV_DISP(spill) + 8 * (r - IR_TEMP0));
+    }
+    return rm_mem(RBP, ENV_DISP(var) + 8 * (ir_is_ref(r) ? r : IR_ZERO));
+}
+/* The register that var @r has here, or NO_REG. */
+static inline int emit_own_reg(const Emit *e, IRRef r)
+{
+    return r < TCG_MAX_VARS ? e->map->reg[r] : NO_REG;
+}
+/* Where the value of @r is. */
+static inline RM rm_of(const Emit *e, IRRef r)
+{
+    int reg = r == e->rax_temp ? RAX : emit_own_reg(e, r);
+
+    return reg != NO_REG ? rm_reg(reg) : home_of(r);
+}
+/* Where to compute the value of @r: its own register or rax. */
+static inline int dst_reg(const Emit *e, IRRef r)
+{
+    int reg = emit_own_reg(e, r);
+
+    return reg != NO_REG ? reg : RAX;
+}
+static inline bool fits_s32(int64_t v)
+{
+    return v == (int32_t)v;
+}
 /* A register that holds @r: its own, or @scratch after loading it.  Does not change flags. */
 int use_reg(Emit *e, IRRef r, int scratch);
 void load_ref(Emit *e, int reg, IRRef r);
 /* Operand b, immediate or not, in a register. */
 int use_b(Emit *e, const IROp *op, int scratch);
-/* The register of a pinned var, or NO_REG. */
-int emit_own_reg(IRRef r);
-/* Where to compute the value of @r: its own register or rax. */
-int dst_reg(IRRef r);
 /* The value of @r is in @reg. */
 void put_ref(Emit *e, IRRef r, int reg);
 /* Another way than put_ref() wrote the home of var @r. */
 void var_changed(Emit *e, IRRef r);
-bool fits_s32(int64_t v);
 SlowPath *new_slow(Emit *e, void (*emit)(Emit *e, const SlowPath *s));
 void slow_from(Emit *e, SlowPath *s, int cc); /* jcc to it */
 
@@ -182,6 +223,17 @@ void forget_groups(Emit *e, uint8_t active);
 /* --- mem-groups.c --- */
 void plan_groups(Emit *e);
 const MemGroup *group_of(const Emit *e, const IROp *op);
+
+/* --- loop-regs.c --- */
+void plan_loops(Emit *e);
+/* What Emit.loop must be at an op. */
+unsigned loop_at(const Emit *e, unsigned op_index);
+/* Says where vars are; enter_loop() also emits the moves. */
+void set_loop(Emit *e, unsigned loop);
+void enter_loop(Emit *e, unsigned loop);
+void emit_loop_movers(Emit *e);
+/* A call of a thunk, which wants pinned vars in their registers. */
+void call_thunk(Emit *e, const void *thunk);
 
 /* --- emit-fp.c: ops; emit-fp-cache.c: registers --- */
 void emit_fp(Emit *e, const IROp *op);

@@ -26,8 +26,8 @@ static bool survives_calls(int reg)
 static void store_pinned(Asm *a, bool all)
 {
     for (int reg = 0; reg < 16; reg++) {
-        if (x86_host.pinned_var[reg] && (all || !survives_calls(reg))) {
-            asm_store(a, 1, home_of(x86_host.pinned_var[reg]), reg);
+        if (x86_host.pins.var[reg] && (all || !survives_calls(reg))) {
+            asm_store(a, 1, home_of(x86_host.pins.var[reg]), reg);
         }
     }
 }
@@ -35,8 +35,8 @@ static void store_pinned(Asm *a, bool all)
 static void load_pinned(Asm *a, bool all)
 {
     for (int reg = 0; reg < 16; reg++) {
-        if (x86_host.pinned_var[reg] && (all || !survives_calls(reg))) {
-            asm_load(a, 1, reg, home_of(x86_host.pinned_var[reg]));
+        if (x86_host.pins.var[reg] && (all || !survives_calls(reg))) {
+            asm_load(a, 1, reg, home_of(x86_host.pins.var[reg]));
         }
     }
 }
@@ -304,15 +304,15 @@ static void assign_pins(const TCGGuest *guest)
     unsigned n = 0;
 
     for (unsigned i = 0; i < TCG_MAX_VARS; i++) {
-        x86_host.pin[i] = NO_REG;
+        x86_host.pins.reg[i] = NO_REG;
     }
     for (unsigned i = 0; i < 16; i++) {
-        x86_host.pinned_var[i] = 0;
+        x86_host.pins.var[i] = 0;
     }
     for (const uint8_t *v = guest->pin_order; v && *v && n < N_PINNED; v++) {
-        if (*v < TCG_MAX_VARS && !(guest->fp_vars >> *v & 1) && x86_host.pin[*v] == NO_REG) {
-            x86_host.pin[*v] = pin_registers[n];
-            x86_host.pinned_var[pin_registers[n++]] = *v;
+        if (*v < TCG_MAX_VARS && !(guest->fp_vars >> *v & 1) && x86_host.pins.reg[*v] == NO_REG) {
+            x86_host.pins.reg[*v] = pin_registers[n];
+            x86_host.pins.var[pin_registers[n++]] = *v;
         }
     }
 }

@@ -6,6 +6,9 @@
  * "aligned": one block; dirty log and migration bitmap have the same word boundaries.  "misaligned": blocks
  * of a size that is no multiple of 64 pages.  "shifted": ranges that start in the middle of a word of the log
  * and go into a map of their own from bit 0 on, as display snapshots do: each word is split in two.
+ *
+ * Then the same sync while others mark pages at full speed, and with listeners that have a log of their own (vhost-like)
+ * and are to clear it: they are called once for each range that had dirty pages, not for each page.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +21,9 @@
 #define GIB    (UINT64_C(1) << 30)
 #define TOTAL  (256 * GIB)
 #define ROUNDS 5
+#define MAX_BLOCKS    16
+#define MAX_LISTENERS 16
+#define MAX_WRITERS   4
 
 static double now_ms(void)
 {
@@ -31,11 +37,14 @@ typedef struct Layout {
     const char *name;
     unsigned n;
     bool shifted;
-    RAMBlock *blocks[16];
+    RAMBlock *blocks[MAX_BLOCKS];
+    MemoryRegion regions[MAX_BLOCKS];
 } Layout;
 
 static void make_layout(Layout *l, uint64_t odd_pages)
 {
+    hwaddr at = 0;
+
     for (unsigned i = 0; i < l->n; i++) {
         g_autofree char *name = g_strdup_printf("%s%u", l->name, i);
         GError *error = NULL;
@@ -47,6 +56,9 @@ static void make_layout(Layout *l, uint64_t odd_pages)
             exit(1);
         }
         l->blocks[i]->bmap = bitmap_new(l->blocks[i]->used_length >> TARGET_PAGE_BITS);
+        memory_region_init_ram_block(&l->regions[i], NULL, name, l->blocks[i]);
+        memory_region_add_subregion(get_system_memory(), at, &l->regions[i]);
+        at += l->blocks[i]->used_length;
     }
 }
 
@@ -54,7 +66,8 @@ static void free_layout(Layout *l)
 {
     for (unsigned i = 0; i < l->n; i++) {
         g_clear_pointer(&l->blocks[i]->bmap, g_free);
-        ram_block_free(l->blocks[i]);
+        memory_region_del_subregion(get_system_memory(), &l->regions[i]);
+        memory_region_destroy(&l->regions[i]);
     }
     rcu_barrier();
 }
@@ -84,6 +97,7 @@ static uint64_t sync_all(Layout *l)
     return pages;
 }
 
+/* The best of some rounds. */
 static void measure(Layout *l, const char *what, uint64_t pages)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(1);
@@ -104,6 +118,64 @@ static void measure(Layout *l, const char *what, uint64_t pages)
     printf("%-12s %-12s %10" PRIu64 " pages %9.3f ms\n", l->name, what, found, best);
 }
 
+/* --- while others mark pages --- */
+
+static uint32_t writers_end; /* atomic */
+
+static gpointer mark_until_end(gpointer opaque)
+{
+    Layout *l = opaque;
+    g_autoptr(GRand) rand = g_rand_new_with_seed(2);
+
+    while (!atomic_read(&writers_end)) {
+        mark_random(l, 100, rand);
+    }
+    return NULL;
+}
+
+static void measure_with_writers(Layout *l, unsigned n)
+{
+    g_autofree char *what = g_strdup_printf("%u writers", n);
+    GThread *threads[MAX_WRITERS];
+
+    atomic_set(&writers_end, 0);
+    for (unsigned i = 0; i < n; i++) {
+        threads[i] = g_thread_new("writer", mark_until_end, l);
+    }
+    measure(l, what, 2600000);
+    atomic_set(&writers_end, 1);
+    for (unsigned i = 0; i < n; i++) {
+        g_thread_join(threads[i]);
+    }
+    sync_all(l); /* nothing is left for the next measurement */
+}
+
+/* --- listeners with a log of their own --- */
+
+static uint64_t clear_calls;
+
+static void count_clear(MemoryListener *listener, MemoryRegionSection *section)
+{
+    clear_calls++;
+}
+
+static void measure_with_listeners(Layout *l, unsigned n)
+{
+    g_autofree char *what = g_strdup_printf("%u listeners", n);
+    MemoryListener listeners[MAX_LISTENERS];
+
+    for (unsigned i = 0; i < n; i++) {
+        listeners[i] = (MemoryListener){.name = "bench", .log_clear = count_clear};
+        memory_listener_register(&listeners[i], &address_space_memory);
+    }
+    clear_calls = 0;
+    measure(l, what, (TOTAL >> TARGET_PAGE_BITS) / 100);
+    printf("%-12s %-12s %10.1f log_clear calls a sync, %u blocks\n", l->name, what, (double)clear_calls / ROUNDS, l->n);
+    for (unsigned i = 0; i < n; i++) {
+        memory_listener_unregister(&listeners[i]);
+    }
+}
+
 int main(void)
 {
     static Layout layouts[] = {
@@ -122,6 +194,10 @@ int main(void)
         measure(l, "1 %", all / 100);
         measure(l, "10 GB/s 1 s", 2600000);
         measure(l, "10 %", all / 10);
+        measure_with_writers(l, 1);
+        measure_with_writers(l, MAX_WRITERS);
+        measure_with_listeners(l, 1);
+        measure_with_listeners(l, MAX_LISTENERS);
         free_layout(l);
     }
     return 0;

@@ -12,6 +12,7 @@ for this emulator.
 import argparse
 import mmap
 import os
+import re
 import shutil
 import socket
 import statistics
@@ -25,6 +26,7 @@ from machine import Machine, MachineError  # noqa: E402
 
 MIB = 1 << 20
 TICKS = os.sysconf('SC_CLK_TCK')
+FLAT_OUT = 100000  # MB/s: a rate that no guest comes to
 
 
 # --- what the host can do ---
@@ -93,12 +95,16 @@ def disk_write(folder, size, direct):
 class Guest:
     """How to start one kind of guest, and how to tell that it is ready."""
 
-    def __init__(self, name, mib, args, ready):
-        self.name, self.mib, self.args, self.ready = name, mib, args, ready
+    def __init__(self, name, mib, args, ready, touched=True):
+        self.name, self.mib, self.args, self.ready, self.touched = name, mib, args, ready, touched
+
+    def untouched(self):
+        return Guest(self.name, self.mib, self.args, self.ready, False)
 
     def machine_args(self):
+        prealloc = 'on' if self.touched else 'off'
         return ['-M', 'virt,acpi=off,memory-backend=ram', '-nodefaults', '-m', f'{self.mib}M',
-                '-object', f'memory-backend-ram,id=ram,size={self.mib}M,prealloc=on', *self.args]
+                '-object', f'memory-backend-ram,id=ram,size={self.mib}M,prealloc={prealloc}', *self.args]
 
 
 def linux_guest(folder, mib, data_mib):
@@ -116,14 +122,66 @@ def linux_guest(folder, mib, data_mib):
 
 
 def storer_guest(mb_per_second, elf, mib):
-    return Guest(f'dirties {mb_per_second} MB/s of {mib} MiB', mib, ['-bios', elf],
+    pace = 'flat out' if mb_per_second >= FLAT_OUT else f'{mb_per_second} MB/s'
+    return Guest(f'dirties {mib} MiB, {pace}', mib, ['-bios', elf],
                  lambda machine: machine.wait_serial(b'PASS 1', timeout=300))
+
+
+def last_pass(machine):
+    """The last pass that the guest told of."""
+    found = re.findall(rb'PASS (\d+)\r?\n', machine.poll_serial())
+    return int(found[-1]) if found else 0
+
+
+def passes_per_second(machine, seconds=2):
+    """From one pass that ends to another."""
+    marks = []
+    deadline = None
+    while not deadline or time.monotonic() < deadline:
+        number = last_pass(machine)
+        if not marks or number != marks[-1][0]:
+            marks.append((number, time.monotonic()))
+            if len(marks) == 2:  # the first is seen in the middle of a pass
+                deadline = time.monotonic() + seconds
+        time.sleep(0.001)
+    (first, began), (last, ended) = marks[1], marks[-1]
+    return (last - first) / (ended - began) if last > first else 0
 
 
 def cpu_seconds(machine):
     with open(f'/proc/{machine.process.pid}/stat') as stat:
         fields = stat.read().rsplit(')', 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+class Way:
+    """How a machine travels: transport, and what both sides are told before."""
+
+    def __init__(self, name, transport, capabilities=(), **parameters):
+        self.name, self.transport = name, transport
+        self.capabilities = [{'capability': c, 'state': True} for c in capabilities]
+        self.parameters = parameters
+
+    def tell(self, machine):
+        if self.capabilities:
+            machine.qmp('migrate-set-capabilities', capabilities=self.capabilities)
+        if self.parameters:
+            machine.qmp('migrate-set-parameters', **self.parameters)
+
+
+def multifd(channels, compression='none'):
+    name = f'multifd {channels}' + (f' {compression}' if compression != 'none' else '')
+    return Way(name, 'unix', ['multifd'], **{'multifd-channels': channels, 'multifd-compression': compression})
+
+
+def writers(n, direct):
+    return Way(f'{n} writers' + (', direct-io' if direct else ''), 'file', ['mapped-ram', 'multifd'],
+               **{'multifd-channels': n, 'direct-io': direct})
+
+
+UNIX, TCP, ONE_WRITER = Way('unix', 'unix'), Way('tcp', 'tcp'), Way('1 writer', 'file', ['mapped-ram'])
+SOCKETS = [UNIX, TCP, multifd(1), multifd(2), multifd(4), multifd(2, 'zstd')]
+FILES = [ONE_WRITER, writers(2, False), writers(4, False), writers(2, True)]
 
 
 class Bench:
@@ -145,15 +203,10 @@ class Bench:
         self.machines.append(machine)
         return machine
 
-    def destination(self, binary, guest, mapped=False):
+    def destination(self, binary, guest, way):
         machine = self.start(binary, guest, '-incoming', 'defer')
-        if mapped:
-            self.map_ram(machine)
+        way.tell(machine)
         return machine
-
-    @staticmethod
-    def map_ram(machine):
-        machine.qmp('migrate-set-capabilities', capabilities=[{'capability': 'mapped-ram', 'state': True}])
 
     def record(self, row, column, name, value):
         if row not in self.rows:
@@ -180,12 +233,13 @@ class Bench:
         self.record(row, 'total ms', name, info['total-time'])
         return info
 
-    def precopy(self, name, binary, guest, transport):
-        row = f'{guest.name}, {transport}'
+    def precopy(self, name, binary, guest, way):
+        row = f'{guest.name}, {way.name}'
         source = self.start(binary, guest)
         guest.ready(source)
-        destination = self.destination(binary, guest)
-        info = self.timed_migrate(source, self.listen(destination, transport), row, name)
+        way.tell(source)
+        destination = self.destination(binary, guest, way)
+        info = self.timed_migrate(source, self.listen(destination, way.transport), row, name)
         if info:
             destination.wait_status('running')
             self.record(row, 'MiB/s', name, info['ram']['transferred'] / MIB / max(info['total-time'], 1) * 1000)
@@ -194,12 +248,12 @@ class Bench:
         source.quit()
         destination.quit()
 
-    def save_and_restore(self, name, binary, guest, live):
-        row = f'{guest.name}, fixed-ram {"live" if live else "stopped"}'
+    def save_and_restore(self, name, binary, guest, way, live):
+        row = f'{guest.name}, fixed-ram {"live" if live else "stopped"}, {way.name}'
         path = os.path.join(self.folder, 'saved')
         source = self.start(binary, guest)
         guest.ready(source)
-        self.map_ram(source)
+        way.tell(source)
         if not live:
             source.qmp('stop')
         info = self.timed_migrate(source, 'file:' + path, row, name)
@@ -208,17 +262,34 @@ class Bench:
             stat = os.stat(path)
             self.record(row, 'disk MiB', name, stat.st_blocks * 512 / MIB)
             self.record(row, 'MiB/s', name, info['ram']['transferred'] / MIB / max(info['total-time'], 1) * 1000)
-            self.restore(row, name, binary, guest, path, live)
+            self.restore(row, name, binary, guest, way, path, live)
             os.unlink(path)
 
-    def restore(self, row, name, binary, guest, path, live):
-        destination = self.destination(binary, guest, mapped=True)
-        began = time.monotonic()
-        destination.qmp('migrate-incoming', uri='file:' + path)
-        destination.wait_status('running' if live else 'paused')
-        if not live:
-            destination.qmp('cont')
-        self.record(row, 'restore ms', name, 1000 * (time.monotonic() - began))
+    def restore(self, row, name, binary, guest, way, path, live):
+        """Once with memory that was touched before, once as a user would start it."""
+        for column, destination in (('restore ms', self.destination(binary, guest, way)),
+                                    ('cold restore ms', self.destination(binary, guest.untouched(), way))):
+            began = time.monotonic()
+            destination.qmp('migrate-incoming', uri='file:' + path)
+            while destination.qmp('query-status')['status'] != ('running' if live else 'paused'):
+                time.sleep(0.001)
+            if not live:
+                destination.qmp('cont')
+            self.record(row, column, name, 1000 * (time.monotonic() - began))
+            destination.quit()
+
+    def tracking(self, name, binary, guest):
+        """What a guest that stores flat out pays for a migration that goes on beside it."""
+        row = f'{guest.name}: passes/s'
+        source = self.start(binary, guest)
+        guest.ready(source)
+        self.record(row, 'alone', name, passes_per_second(source))
+        destination = self.destination(binary, guest, UNIX)
+        source.qmp('migrate-set-parameters', **{'max-bandwidth': 100 * MIB, 'downtime-limit': 1})
+        source.qmp('migrate', uri=self.listen(destination, 'unix'))
+        self.record(row, 'migrating', name, passes_per_second(source))
+        source.qmp('migrate_cancel')
+        source.quit()
         destination.quit()
 
     # --- output ---
@@ -232,9 +303,10 @@ class Bench:
             print(f'  {what:<32}' + (f'{value:10.0f}' if value else '         -'))
 
     def report(self):
-        columns = ['total ms', 'downtime ms', 'MiB/s', 'passes', 'CPU s', 'disk MiB', 'restore ms']
-        more_is_better = ('MiB/s',)
-        print(f'\n{"":<54}{"":<14}{"godwit":>12}{"qemu":>12}{"ratio":>8}')
+        columns = ['total ms', 'downtime ms', 'MiB/s', 'passes', 'CPU s', 'disk MiB', 'restore ms', 'cold restore ms',
+                   'alone', 'migrating']
+        more_is_better = ('MiB/s', 'alone', 'migrating')
+        print(f'\n{"":<54}{"":<18}{"godwit":>12}{"qemu":>12}{"ratio":>8}')
         for row in self.rows:
             label = row
             for column in columns:
@@ -246,7 +318,7 @@ class Bench:
                 if ours and theirs and column not in ('passes', 'disk MiB'):
                     ratio = f'{ours / theirs if column in more_is_better else theirs / ours:.2f}'
                 cell = lambda v: f'{"-" if v is None else format(v, ".1f"):>12}'
-                print(f'{label:<54}{column:<14}{cell(ours)}{cell(theirs)}{ratio:>8}')
+                print(f'{label:<54}{column:<18}{cell(ours)}{cell(theirs)}{ratio:>8}')
                 label = ''
 
     def run(self):
@@ -255,18 +327,31 @@ class Bench:
             subprocess.run([args.dirty_sync], check=False)
         self.limits()
         sys.stdout.flush()
-        linux = linux_guest(args.guest, 1024 if args.quick else 2048, 100 if args.quick else 900) if args.guest else None
+        guests = []
+        if args.guest:
+            guests.append(linux_guest(args.guest, 1024 if args.quick else 2048, 100 if args.quick else 400))
+        if args.guest and not args.quick:
+            guests.append(linux_guest(args.guest, 8192, 100))
         for _ in range(1 if args.quick else args.runs):
             for name, binary in self.binaries:
-                if linux:
-                    for transport in ('unix', 'tcp'):
-                        self.precopy(name, binary, linux, transport)
-                    for live in (False, True):
-                        self.save_and_restore(name, binary, linux, live)
-                for rate_mb, elf in args.storer:
-                    self.precopy(name, binary, storer_guest(rate_mb, elf, args.storer_mib), 'unix')
+                self.run_once(name, binary, guests)
                 print(f'{name}: done', file=sys.stderr)
         self.report()
+
+    def run_once(self, name, binary, guests):
+        for guest in guests:
+            first = guest is guests[0]
+            for way in SOCKETS if first else [UNIX]:
+                self.precopy(name, binary, guest, way)
+            for way in FILES if first else [ONE_WRITER]:
+                self.save_and_restore(name, binary, guest, way, live=False)
+            self.save_and_restore(name, binary, guest, ONE_WRITER, live=True)
+        for rate_mb, elf in self.args.storer:
+            guest = storer_guest(rate_mb, elf, self.args.storer_mib)
+            if rate_mb >= FLAT_OUT:
+                self.tracking(name, binary, guest)
+            else:
+                self.precopy(name, binary, guest, UNIX)
 
 
 def storer_argument(text):

@@ -5,8 +5,8 @@
  * The deterministic driver captures the machine's own stream, cuts it at every byte and flips every bit that
  * is no page content; then flips the headers and bitmaps of its fixed-ram file.  Each case ends in an error
  * with a message or in a machine that can run; the machine then loads the unharmed stream, so that nothing of
- * a bad one stays. FUZZ_STRIDE: only each n-th case.  With libFuzzer (FUZZ_LIBFUZZER) the input is the
- * stream.
+ * a bad one stays. FUZZ_STRIDE: only each n-th case.  FUZZ_SEED: writes the captured stream to that file and ends.  With libFuzzer
+ * (FUZZ_LIBFUZZER) the input is a stream, or a list of changes to a fixed-ram file.
  */
 #include <fcntl.h>
 #include <glib.h>
@@ -178,7 +178,84 @@ static bool settle(char *message)
     return false;
 }
 
+/* --- a fixed-ram file --- */
+
+static char *load_file(const char *path)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    GError *error = NULL;
+    Channel *channel = channel_open(uri, true, &error);
+    char *message;
+
+    g_assert_no_error(error);
+    g_assert_true(channel_prepare(channel, &error));
+    message = load(reader_new(channel), true);
+    channel_free(channel);
+    return message;
+}
+
+static void save_file(const char *path)
+{
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    GError *error = NULL;
+    Channel *channel = channel_open(uri, false, &error);
+    StreamWriter *writer;
+
+    g_assert_no_error(error);
+    g_assert_true(channel_prepare(channel, &error));
+    writer = writer_new(channel);
+    save_machine(writer, true);
+    writer_flush(writer);
+    g_assert_true(writer_ok(writer, &error));
+    writer_free(writer);
+    channel_free(channel);
+}
+
 #ifdef FUZZ_LIBFUZZER
+
+/*
+ * An input that does not begin like a stream is a list of changes to a good fixed-ram file: u8 which block, u16 where
+ * from its entry in the list on (name, header, bitmap, record), u8 what the byte is xored with.
+ */
+#define PATCH_BYTES 4
+#define ENTRY_BYTES 64 /* before the bitmap: name, length, header */
+
+static char *file_path;
+static int file_fd;
+
+static void make_file(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("godwit-fuzz-XXXXXX", NULL);
+
+    file_path = g_build_filename(dir, "file", NULL);
+    save_file(file_path);
+    file_fd = open(file_path, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(file_fd, >=, 0);
+}
+
+static off_t patch_place(const uint8_t *patch)
+{
+    RAMBlock *block = ram_list_first();
+
+    for (unsigned skip = patch[0] % 8; skip && block->next; skip--) {
+        block = block->next;
+    }
+    return (off_t)MAX(block->bitmap_offset, ENTRY_BYTES) - ENTRY_BYTES + (patch[1] << 8 | patch[2]) % 1024;
+}
+
+/* Applied twice the file is as it was. */
+static void apply_patches(const uint8_t *data, size_t size)
+{
+    for (size_t at = 0; at + PATCH_BYTES <= size; at += PATCH_BYTES) {
+        off_t place = patch_place(data + at);
+        uint8_t byte;
+
+        if (pread(file_fd, &byte, 1, place) == 1) {
+            byte ^= data[at + 3];
+            g_assert_cmpint(pwrite(file_fd, &byte, 1, place), ==, 1);
+        }
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -187,9 +264,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!made) {
         make_machine();
+        make_file();
         made = true;
     }
-    settle(load(reader_new_memory(data, size), false));
+    if (size >= 4 && !memcmp(data, "QEVM", 4)) {
+        settle(load(reader_new_memory(data, size), false));
+    } else {
+        apply_patches(data, size);
+        settle(load_file(file_path));
+        apply_patches(data, size);
+    }
     return 0;
 }
 
@@ -217,6 +301,14 @@ static GByteArray *capture(void)
     save_machine(writer, false);
     writer_free(writer);
     return bytes;
+}
+
+static void write_seed(const char *path)
+{
+    g_autoptr(GByteArray) stream = capture();
+    bool ok = g_file_set_contents(path, (char *)stream->data, stream->len, NULL);
+
+    _exit(ok ? 0 : 1);
 }
 
 /* Where the content of the marked page begins. */
@@ -267,39 +359,6 @@ static void test_flipped(void)
     check_unharmed(stream);
 }
 
-/* --- fixed-ram --- */
-
-static char *load_file(const char *path)
-{
-    g_autofree char *uri = g_strdup_printf("file:%s", path);
-    GError *error = NULL;
-    Channel *channel = channel_open(uri, true, &error);
-    char *message;
-
-    g_assert_no_error(error);
-    g_assert_true(channel_prepare(channel, &error));
-    message = load(reader_new(channel), true);
-    channel_free(channel);
-    return message;
-}
-
-static void save_file(const char *path)
-{
-    g_autofree char *uri = g_strdup_printf("file:%s", path);
-    GError *error = NULL;
-    Channel *channel = channel_open(uri, false, &error);
-    StreamWriter *writer;
-
-    g_assert_no_error(error);
-    g_assert_true(channel_prepare(channel, &error));
-    writer = writer_new(channel);
-    save_machine(writer, true);
-    writer_flush(writer);
-    g_assert_true(writer_ok(writer, &error));
-    writer_free(writer);
-    channel_free(channel);
-}
-
 static void flip_file(int fd, size_t n)
 {
     uint8_t byte;
@@ -342,6 +401,9 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     make_machine();
+    if (g_getenv("FUZZ_SEED")) {
+        write_seed(g_getenv("FUZZ_SEED"));
+    }
     g_test_add_func("/fuzz/stream/truncated-anywhere", test_truncated);
     g_test_add_func("/fuzz/stream/any-bit-flipped", test_flipped);
     g_test_add_func("/fuzz/fixed-ram/any-bit-flipped-or-cut", test_fixed_ram);

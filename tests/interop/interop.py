@@ -4,7 +4,8 @@
 
 interop.py EMULATOR GOLDEN-FOLDER [--storer ELF] [--peer QEMU] [--guest FOLDER] [TEST ...]
 
-TEST: golden (streams that QEMU wrote, no QEMU needed), stopped (bare-metal machines, both ways), linux (a guest of
+TEST: golden (streams that QEMU wrote, no QEMU needed), stopped (bare-metal machines, both ways), postcopy (the same
+while they run, and with a link that breaks), linux (a guest of
 --guest, from scripts/get-guest, there and back five times).  What needs a QEMU is skipped without one: --peer or the
 environment's GODWIT_PEER; scripts/get-peer fetches it.
 """
@@ -169,6 +170,65 @@ class Interop:
                     machine.quit()
                     print(f'  {harts} harts, {kind}: {way}')
 
+    # --- postcopy: the machine first, its memory afterwards ---
+
+    def wait_migration(self, machine, wanted, timeout=60):
+        deadline = time.monotonic() + timeout
+        while (info := machine.qmp('query-migrate')).get('status') != wanted:
+            if time.monotonic() > deadline or info.get('status') in ('failed', 'cancelled'):
+                raise Failed(f'{machine.name} is {info}, not {wanted}; it says: {machine.log()}')
+            time.sleep(0.01)
+
+    def break_and_recover(self, source, destination):
+        source.qmp('migrate-pause')
+        for machine in (source, destination):
+            self.wait_migration(machine, 'postcopy-paused')
+        uri = 'unix:' + self.path('again')
+        destination.qmp('migrate-recover', uri=uri)
+        source.qmp('migrate', uri=uri, resume=True)
+        for machine in (source, destination):
+            self.wait_migration(machine, 'postcopy-active')
+
+    def move_postcopy(self, source, binary, args, stop, preempt, broken):
+        uri = 'unix:' + self.path('migrate')
+        if stop:
+            source.qmp('stop')
+        destination = self.start(binary, args + ['-incoming', 'defer'])
+        for machine in (source, destination):
+            machine.qmp('migrate-set-capabilities', capabilities=[
+                {'capability': 'postcopy-ram', 'state': True}, {'capability': 'postcopy-preempt', 'state': preempt}])
+        source.qmp('migrate-set-parameters', **{'max-bandwidth': 4 << 20, 'max-postcopy-bandwidth': 1 << 20})
+        destination.qmp('migrate-incoming', uri=uri)
+        source.qmp('migrate', uri=uri)
+        self.wait_migration(source, 'active')
+        source.qmp('migrate-start-postcopy')
+        self.wait_migration(source, 'postcopy-active')
+        if broken:
+            self.wait_migration(destination, 'postcopy-active')
+            self.break_and_recover(source, destination)
+        source.qmp('migrate-set-parameters', **{'max-postcopy-bandwidth': 0})
+        for machine in (source, destination):
+            self.wait_migration(machine, 'completed')
+        if stop:
+            destination.wait_status('paused')
+            self.compare(source, destination)
+            destination.qmp('cont')
+        destination.wait_status('running')
+        source.quit()
+        return destination
+
+    def test_postcopy(self):
+        args = BARE + ['-m', '64M', '-smp', '2', '-bios', self.storer] + MODERN + VIRTIO
+        for kind, preempt, broken in (('one connection', False, False), ('preempt', True, False),
+                                      ('broken link', False, True), ('preempt, broken link', True, True)):
+            for way, binaries in (('ours, QEMU', (self.ours, self.peer)), ('QEMU, ours', (self.peer, self.ours))):
+                machine = self.start(binaries[0], args)
+                machine.wait_serial(b'PASS 2')
+                machine = self.move_postcopy(machine, binaries[1], args, binaries[0] == self.peer, preempt, broken)
+                self.check_storer(machine)
+                machine.quit()
+                print(f'  {kind}: {way}', flush=True)
+
     # --- linux ---
 
     def linux_args(self):
@@ -226,11 +286,11 @@ def main():
     parser.add_argument('--storer')
     parser.add_argument('--peer', default=os.environ.get('GODWIT_PEER'))
     parser.add_argument('--guest', default=os.environ.get('GODWIT_GUEST'))
-    parser.add_argument('tests', nargs='*', metavar='TEST', default=['golden', 'stopped', 'linux'])
+    parser.add_argument('tests', nargs='*', metavar='TEST', default=['golden', 'stopped', 'postcopy', 'linux'])
     args = parser.parse_intermixed_args()
     done, skipped = 0, 0
     for test in args.tests:
-        needs = {'stopped': ('peer', 'storer'), 'linux': ('peer', 'guest')}.get(test, ())
+        needs = {'stopped': ('peer', 'storer'), 'postcopy': ('peer', 'storer'), 'linux': ('peer', 'guest')}.get(test, ())
         missing = [need for need in needs if not getattr(args, need)]
         if missing:
             print(f'{test}: skipped, --{missing[0]} is not given (nor GODWIT_{missing[0].upper()})')

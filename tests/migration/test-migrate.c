@@ -37,6 +37,29 @@ static void test_unix(void)
     precopy(&plain, uri, uri);
 }
 
+static void check_socket_is_gone(void)
+{
+    struct stat st;
+
+    g_assert_cmpint(lstat(helpers_path("socket"), &st), ==, -1);
+}
+
+static void test_socket_goes_with_the_listener(void)
+{
+    g_autofree char *uri = unix_uri();
+    QTestState *to;
+
+    precopy(&plain, uri, uri);
+    check_socket_is_gone();
+    to = start_destination(&plain, uri, "");
+    qtest_quit(to); /* by a signal, while it waits */
+    check_socket_is_gone();
+    to = start_destination(&plain, uri, "");
+    qtest_qmp_assert_success(to, "{'execute': 'migrate_cancel'}");
+    check_socket_is_gone();
+    qtest_quit(to);
+}
+
 static void test_two_harts(void)
 {
     g_autofree char *uri = unix_uri();
@@ -520,6 +543,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     helpers_init();
     g_test_add_func("/migrate/precopy/unix", test_unix);
+    g_test_add_func("/migrate/precopy/socket-goes-with-the-listener", test_socket_goes_with_the_listener);
     g_test_add_func("/migrate/precopy/tcp-port-zero", test_tcp_port_zero);
     g_test_add_func("/migrate/precopy/fd", test_fd);
     g_test_add_func("/migrate/precopy/exec", test_exec);

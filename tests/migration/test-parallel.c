@@ -512,6 +512,28 @@ static void check_hostile(size_t size, const uint8_t *packet, const uint8_t *ini
     qtest_quit(to);
 }
 
+/* The destination waits for four connections, the source has two: neither waits for ever. */
+static void test_multifd_too_few_connections(void)
+{
+    g_autofree char *uri = unix_uri();
+    g_autofree char *options = g_strdup_printf(MULTIFD, 4, "none");
+    QTestState *from = start_source(&plain);
+    QTestState *to = start_destination(&plain, "defer", options);
+    g_autofree char *said = NULL;
+    g_autofree char *why = NULL;
+
+    qtest_qmp_assert_success(to, "{'execute': 'migrate-incoming', 'arguments': {'uri': %s, 'exit-on-error': false}}",
+                             uri);
+    set_multifd(from, 2, "none");
+    migrate(from, uri);
+    said = wait_failed(to);
+    g_assert_nonnull(strstr(said, "2 of 4 connections of capability multifd came"));
+    why = wait_failed(from);
+    check_guest_runs(from, "source");
+    qtest_quit(from);
+    qtest_quit(to);
+}
+
 static void good_initial(uint8_t packet[64])
 {
     memset(packet, 0, 64);
@@ -594,6 +616,9 @@ int main(int argc, char **argv)
     g_test_add_func("/parallel/xbzrle/two-blocks", test_xbzrle);
     g_test_add_func("/parallel/xbzrle/small-cache", test_xbzrle_small_cache);
     g_test_add_func("/parallel/multifd/hostile-packets", test_hostile_packets);
+    if (g_test_slow()) {
+        g_test_add_func("/parallel/multifd/too-few-connections", test_multifd_too_few_connections);
+    }
     result = g_test_run();
     helpers_done();
     return result;

@@ -171,6 +171,62 @@ class Storm:
 
     # --- the storms ---
 
+    def parallel(self, machine, compression, channels, on=True):
+        """Both sides need the same; a file takes neither packets nor compression, only as many threads."""
+        self.capability(machine, 'multifd', on)
+        self.parameters(machine, multifd_channels=channels, multifd_compression=compression)
+
+    def move_with(self, source, compression=None, channels=2, xbzrle=False, settings=None):
+        """One move over a socket: multifd when there is a compression ("none" is one), or deltas."""
+        uri = 'unix:' + self.path('socket')
+        destination = self.machine('-S', '-incoming', 'defer')
+        self.capability(source, 'xbzrle', False)
+        for machine in (source, destination):
+            self.parallel(machine, compression or 'none', channels, compression is not None)
+        self.capability(source, 'xbzrle', xbzrle)
+        destination.qmp('migrate-incoming', uri=uri)
+        (settings or self.random_settings)(source)
+        source.qmp('migrate', uri=uri)
+        self.wait_passes(source, 3, timeout=0.2 + self.random.random() * 0.5)
+        self.parameters(source, max_bandwidth=0, downtime_limit=2000)
+        self.finish(source)
+        self.counts['moves'] += 1
+        return self.handed_over(source, destination)
+
+    def cancel_with(self, source, compression, channels):
+        uri = 'unix:' + self.path('cancelled')
+        destination = self.machine('-S', '-incoming', 'defer')
+        self.capability(source, 'xbzrle', False)
+        for machine in (source, destination):
+            self.parallel(machine, compression, channels)
+        destination.qmp('migrate-incoming', uri=uri)
+        self.parameters(source, max_bandwidth=4 << 20, downtime_limit=1)
+        source.qmp('migrate', uri=uri)
+        self.wait_passes(source, self.random.randint(1, 3), timeout=0.3)
+        self.cancel(source)
+        destination.kill()
+        self.check_guest(source, 1)
+
+    def slow_settings(self, source):
+        """Several passes at first, so that pages are sent again: what deltas and barriers are for."""
+        self.parameters(source, max_bandwidth=48 << 20, downtime_limit=1)
+
+    def every_transport(self, seconds):
+        """From machine to machine, each move another way; cancels in between."""
+        ways = [{'compression': 'none'}, {'compression': 'zlib'}, {'compression': 'zstd'}, {'xbzrle': True}]
+        end = time.monotonic() + seconds
+        source = self.machine()
+        rounds = 0
+        while time.monotonic() < end or rounds < len(ways):
+            way = ways[rounds % len(ways)]
+            channels = self.random.choice([1, 2, 3, 8])
+            self.check_guest(source, 1)
+            if 'compression' in way and self.random.random() < 0.3:
+                self.cancel_with(source, way['compression'], channels)
+            source = self.move_with(source, channels=channels, settings=self.slow_settings if rounds % 2 else None, **way)
+            rounds += 1
+        self.check_guest(source)
+
     def back_and_forth(self, seconds):
         """Moves and saves with random settings, cancels in between."""
         end = time.monotonic() + seconds
@@ -257,6 +313,11 @@ def back_and_forth(storm, options):
     storm.back_and_forth(options.seconds)
 
 
+def every_transport(storm, options):
+    """multifd without and with compression, and xbzrle."""
+    storm.every_transport(options.seconds)
+
+
 def must_be_noticed(storm, options, test, fault):
     storm.binary = options.faulty
     for _ in range(12):
@@ -277,7 +338,7 @@ def conditional_rearm_is_noticed(storm, options):
                     'rearm-conditional')
 
 
-TESTS = [second_block_is_rearmed_at_its_address, rearm_does_not_depend_on_pending, back_and_forth]
+TESTS = [second_block_is_rearmed_at_its_address, rearm_does_not_depend_on_pending, back_and_forth, every_transport]
 MUTATIONS = [wrong_offset_is_noticed, conditional_rearm_is_noticed]
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """godwit-analyze against streams that are sound, cut off, damaged and made up.
 
-usage: analyze.py GODWIT-ANALYZE GOLDEN-FOLDER [--cases N]
+usage: analyze.py GODWIT-ANALYZE GOLDEN-FOLDER [--cases N] [--emulator GODWIT]
 """
 import argparse
 import json
@@ -10,9 +10,13 @@ import lzma
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
+from machine import Machine  # noqa: E402
 
 SOUND, PROBLEMS, CANNOT = 0, 1, 2
 
@@ -21,9 +25,23 @@ class Wrong(Exception):
     pass
 
 
+PAGE = 4096
+
+
+def channel_packet(flags=0, normal=(), zero=(), name=b'ram', data=None, number=0):
+    """A packet of a multifd connection, with pages full of their number unless there is other data."""
+    data = b''.join(bytes([offset // PAGE & 0xff]) * PAGE for offset in normal) if data is None else data
+    head = struct.pack('>6IQI28x256s', 0x11223344, 1, flags, 128, len(normal), len(data), number, len(zero), name)
+    return head + struct.pack('>128Q', *[*normal, *zero, *[0] * (128 - len(normal) - len(zero))]) + data
+
+
+def channel_start(number=1):
+    return struct.pack('>II16sB39x', 0x11223344, 1, b'', number)
+
+
 class Test:
-    def __init__(self, tool, golden, cases):
-        self.tool, self.golden, self.cases = tool, golden, cases
+    def __init__(self, tool, golden, cases, emulator):
+        self.tool, self.golden, self.cases, self.emulator = tool, golden, cases, emulator
         self.folder = tempfile.mkdtemp(prefix='godwit-analyze-')
         self.path = os.path.join(self.folder, 'stream')
 
@@ -123,6 +141,58 @@ class Test:
         data = self.stream('mapped')
         self.run(data=data[:len(data) // 2], expect=PROBLEMS)
 
+    def native_fixed_ram(self):
+        """A file with checksums: a machine of 4 MiB with some bytes in its memory, saved before it ran."""
+        path = os.path.join(self.folder, 'native')
+        if not os.path.exists(path):
+            filled = os.path.join(self.folder, 'filled')
+            with open(filled, 'wb') as file:
+                file.write(bytes(range(1, 256)) * 300)
+            machine = Machine(self.emulator, self.folder, 'saver', ['-M', 'virt', '-m', '4M', '-S', '-nodefaults', '-bios',
+                                                                   filled])
+            machine.qmp('migrate-set-capabilities', capabilities=[{'capability': 'fixed-ram', 'state': True}])
+            machine.migrate('file:' + path)
+            machine.quit()
+        with open(path, 'rb') as file:
+            return bytearray(file.read())
+
+    def damage_native(self, message, place):
+        """Flips a bit of the main memory's slot; `place` says where, from the offsets of bitmap and pages."""
+        data = self.native_fixed_ram()
+        block = next(block for block in json.loads(self.run('--json', data=data, expect=SOUND))['ram']
+                     if block['name'] == 'riscv_virt_board.ram')
+        data[place(block['bitmap-offset'], block['pages-offset'])] ^= 4
+        out = self.run(data=data, expect=PROBLEMS)
+        if message not in out:
+            raise Wrong(f'damage of {message} is reported as {out}')
+
+    def test_checksums_are_verified(self):
+        if not self.emulator:
+            return
+        report = json.loads(self.run('--json', data=self.native_fixed_ram(), expect=SOUND))
+        if not all(block['verified'] for block in report['ram']):
+            raise Wrong('a sound native file is not verified')
+        self.damage_native('pages are not what their checksum says', lambda bitmap, pages: pages + 5)
+        self.damage_native('the file does not read as zeroes', lambda bitmap, pages: pages + (4 << 20) - 9)
+        self.damage_native('the bitmap', lambda bitmap, pages: bitmap)
+        self.damage_native('record is missing or damaged', lambda bitmap, pages: bitmap + (4 << 20) // PAGE // 8 + 20)
+
+    def test_captured_channel(self):
+        stream = (channel_start() + channel_packet(flags=1) +
+                  channel_packet(normal=[0x1000, 0x3000], zero=[0, 0x8000]) + channel_packet(flags=1))
+        report = json.loads(self.run('--json', data=stream, expect=SOUND))
+        channel, block = report['multifd-channel'], report['ram'][0]
+        if (channel['packets'], channel['syncs'], channel['data'], channel['compression']) != (3, 2, 2 * PAGE, 'none'):
+            raise Wrong(f'a channel is reported as {channel}')
+        if (block['name'], block['size'], block['normal-pages'], block['zero-pages']) != ('ram', 0x9000, 2, 2):
+            raise Wrong(f'the pages of a channel are reported as {block}')
+        self.run(data=channel_start() + channel_packet(flags=4, normal=[0x1000], data=b'packed'), expect=SOUND)
+        for cut in (3, 64 + 1, 64 + 1343, len(stream) - 1, 64 + 2 * 1344 + 7):
+            self.run(data=stream[:cut], expect=PROBLEMS)
+        self.run(data=channel_start() + channel_packet(normal=[0x1001]), expect=PROBLEMS)
+        self.run(data=channel_start() + channel_packet(normal=[0x1000], data=b'short'), expect=PROBLEMS)
+        self.run(data=channel_start() + channel_packet(normal=[0x1000], name=b'x' * 256), expect=PROBLEMS)
+
     def test_diff(self):
         plain = os.path.join(self.folder, 'plain')
         with open(plain, 'wb') as file:
@@ -150,8 +220,9 @@ def main():
     parser.add_argument('tool')
     parser.add_argument('golden')
     parser.add_argument('--cases', type=int, default=150)
+    parser.add_argument('--emulator')
     args = parser.parse_args()
-    test = Test(args.tool, args.golden, args.cases)
+    test = Test(args.tool, args.golden, args.cases, args.emulator)
     names = [name for name in dir(test) if name.startswith('test_')]
     failures = 0
     print(f'1..{len(names)}')

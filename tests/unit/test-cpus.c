@@ -68,6 +68,7 @@ static void toy_exec(CPUState *cpu)
     atomic_set(&t->inside, 1);
     do {
         atomic_add(&t->turns, 1);
+        cpu_count_dirty_page(cpu); /* each turn writes to another page */
     } while (!atomic_read(&cpu->exit_request) && !t->naps);
     atomic_set(&t->inside, 0);
     cpu_exec_end(cpu);
@@ -244,6 +245,33 @@ static void test_throttled_cpu_still_does_work(void)
     vm_stop(RUN_STATE_PAUSED);
 }
 
+/* At one page a second: the first may be free, the second makes it sleep. */
+static void test_limited_cpu_still_works_and_stops(void)
+{
+    CPUState *cpu = cpu_get(0), *where = NULL;
+    uint64_t pages;
+
+    cpu_dirty_limit_set(cpu, TARGET_PAGE_SIZE);
+    pages = atomic_read(&cpu->dirty_pages);
+    vm_start();
+    while (!atomic_read(&cpu->dirty_until_ns)) {
+        bql_unlock();
+        g_thread_yield();
+        bql_lock();
+    }
+    run_on_cpu(cpu, note_thread, &where);
+    g_assert_true(where == cpu);
+    wait_for_turn(1); /* the others are not held */
+    vm_stop(RUN_STATE_PAUSED);
+    /* turns go on until the vCPU sees that it is to leave: a few, not the millions of a free one */
+    g_assert_cmpuint(atomic_read(&cpu->dirty_pages) - pages, <, 100);
+    cpu_dirty_limit_set(cpu, 0);
+    g_assert_cmpint(atomic_read(&cpu->dirty_until_ns), ==, 0);
+    vm_start();
+    wait_for_turn(0);
+    vm_stop(RUN_STATE_PAUSED);
+}
+
 static void note_change(void *opaque, bool running, RunState state)
 {
     g_string_append_printf(opaque, "%c%s ", running ? '+' : '-', run_state_names[state]);
@@ -343,6 +371,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpus/exclusive/section-is-alone", test_exclusive_section_is_alone);
     g_test_add_func("/cpus/exclusive/safe-work-is-alone", test_safe_work_is_alone);
     g_test_add_func("/cpus/throttle/work-goes-on", test_throttled_cpu_still_does_work);
+    g_test_add_func("/cpus/dirty-limit/work-and-stop-go-on", test_limited_cpu_still_works_and_stops);
     g_test_add_func("/runstate/handlers/hear-changes", test_handlers_hear_changes);
     g_test_add_func("/runstate/requests/carried-out-with-events", test_requests_are_carried_out_with_events);
     g_test_add_func("/runstate/commands/stop-and-go", test_commands_stop_and_go);

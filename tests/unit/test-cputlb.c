@@ -12,7 +12,7 @@
 #include "accel/tcg/internal.h"
 #include "system/accel.h"
 #include "system/memory.h"
-#include "system/physmem.h"
+#include "system/ram-gate.h"
 #include "system/runstate.h"
 
 enum { HALT, ADDI, LD, ST, BNE, JMP, JR, AMOADD, LI, BLTU, SLOW };
@@ -246,6 +246,13 @@ static void run(CPUState *cs, uint64_t offset)
     current_cpu = cs;
     do {
         tcg_cpu_exec(cs);
+        if (atomic_read(&cs->work_pending)) {
+            bql_lock();
+            cs->unplug = true; /* does what is queued and waits for nothing */
+            cpu_wait_io_event(cs);
+            cs->unplug = false;
+            bql_unlock();
+        }
     } while (!cs->halted && !want_stop(cs));
     current_cpu = NULL;
 }
@@ -484,6 +491,140 @@ static void test_busy_page_opens(void)
     run(cpu[0], CODE_AT + 0x2000);
     g_assert_cmpuint(stats(0)->notdirty_stores - slow, <, 5000);
     g_assert_cmpuint(call_li(CODE_AT), ==, 1);
+}
+
+static uint64_t li_and_halt(int value)
+{
+    return insn(LI, 3, 0, value) | (uint64_t)insn(HALT, 0, 0, 0) << 32;
+}
+
+static void store_elsewhere(uint64_t to, uint64_t value)
+{
+    store_once(CODE_AT + 0x2000, to, value);
+}
+
+static void test_revive(void)
+{
+    uint64_t made, revived;
+
+    put_li(CODE_AT, 1);
+    g_assert_cmpuint(call_li(CODE_AT), ==, 1);
+    store_elsewhere(CODE_AT, li_and_halt(2));
+    g_assert_cmpuint(call_li(CODE_AT), ==, 2);
+    made = counter("tb_translated");
+    revived = counter("tb_revived");
+    store_elsewhere(CODE_AT, li_and_halt(1));
+    g_assert_cmpuint(call_li(CODE_AT), ==, 1);
+    store_elsewhere(CODE_AT, li_and_halt(2));
+    g_assert_cmpuint(call_li(CODE_AT), ==, 2);
+    g_assert_cmpuint(counter("tb_translated"), ==, made);
+    g_assert_cmpuint(counter("tb_revived"), ==, revived + 2);
+}
+
+/* Jump tables and blocks that led to the block before lead to it again, and no longer once it is dropped again. */
+static void test_revive_is_dropped_again(void)
+{
+    put_li(CODE_AT, 1);
+    g_assert_cmpuint(call_li(CODE_AT), ==, 1);
+    for (int i = 0; i < 20; i++) {
+        store_elsewhere(CODE_AT, li_and_halt(i % 3 + 1));
+        g_assert_cmpuint(call_li(CODE_AT), ==, i % 3 + 1);
+        g_assert_cmpuint(call_li(CODE_AT), ==, i % 3 + 1);
+    }
+}
+
+static void test_rewrite(void)
+{
+    uint64_t rewritten = counter("tb_pages_rewritten");
+
+    for (int round = 1; round < 4; round++) {
+        for (int i = 0; i < 8; i++) {
+            store_elsewhere(CODE_AT + 64 * i, li_and_halt(round + i));
+        }
+        for (int i = 0; i < 8; i++) {
+            g_assert_cmpuint(call_li(CODE_AT + 64 * i), ==, round + i);
+        }
+    }
+    g_assert_cmpuint(counter("tb_pages_rewritten"), ==, rewritten + 2);
+}
+
+static void test_code_store(void)
+{
+    uint64_t remembered;
+
+    put_li(CODE_AT, 1);
+    g_assert_cmpuint(call_li(CODE_AT), ==, 1);
+    store_elsewhere(CODE_AT + 0x800, 5);
+    remembered = stats(0)->code_stores;
+    store_elsewhere(CODE_AT + 0x808, 6);
+    g_assert_cmpuint(stats(0)->code_stores, ==, remembered + 1);
+    g_assert_cmpuint(word_at(CODE_AT + 0x808), ==, 6);
+    store_elsewhere(CODE_AT, li_and_halt(7));
+    g_assert_cmpuint(call_li(CODE_AT), ==, 7);
+}
+
+/* D4, of a page that the vCPU remembers. */
+static void test_code_store_rearm(void)
+{
+    put_li(CODE_AT, 1);
+    g_assert_cmpuint(call_li(CODE_AT), ==, 1);
+    start_log();
+    store_elsewhere(CODE_AT + 0x800, 5);
+    store_elsewhere(CODE_AT + 0x800, 6);
+    g_assert_cmpuint(physical_memory_test_and_clear_dirty(ram_addr(CODE_AT), TARGET_PAGE_SIZE,
+                                                          DIRTY_MEMORY_MIGRATION, NULL),
+                     ==, 1);
+    physical_memory_quiesce();
+    store_elsewhere(CODE_AT + 0x800, 7);
+    g_assert_true(migration_dirty(CODE_AT));
+    stop_log();
+}
+
+/* --- the code cache --- */
+
+/* Makes segments smaller, or as large as they were. */
+static void shrink_cache(TcgCpu *tc, size_t size)
+{
+    tb_drop_all();
+    for (unsigned n = 0; n < tc->n_segments; n++) {
+        tc->segments[n].end = tc->segments[n].start + size;
+    }
+    tc->code.limit = tc->segments[0].end;
+}
+
+#define MANY_BLOCKS 4000
+
+static uint64_t nth_block(int i)
+{
+    return 0x10000 + 16 * i;
+}
+
+static void test_evict(void)
+{
+    TcgCpu *tc = cpu[0]->accel;
+    size_t size = tc->segments[0].end - tc->segments[0].start;
+    uint64_t evicted = counter("tb_segments_evicted"), flushed = counter("tb_flushes"), made;
+
+    shrink_cache(tc, 32 << 10);
+    flushed++;
+    for (int i = 0; i < MANY_BLOCKS; i++) {
+        put_li(nth_block(i), i & 63);
+        g_assert_cmpuint(call_li(nth_block(i)), ==, i & 63);
+    }
+    g_assert_cmpuint(counter("tb_segments_evicted"), >, evicted);
+    g_assert_cmpuint(counter("tb_flushes"), ==, flushed);
+
+    /* what was made last is still there, what was made first is made again */
+    made = counter("tb_translated");
+    for (int i = MANY_BLOCKS - 50; i < MANY_BLOCKS; i++) {
+        g_assert_cmpuint(call_li(nth_block(i)), ==, i & 63);
+    }
+    g_assert_cmpuint(counter("tb_translated"), ==, made);
+    for (int i = 0; i < 50; i++) {
+        g_assert_cmpuint(call_li(nth_block(i)), ==, i & 63);
+    }
+    g_assert_cmpuint(counter("tb_translated"), ==, made + 50);
+    shrink_cache(tc, size);
 }
 
 static void test_flush_all(void)
@@ -799,7 +940,7 @@ static void test_quiesce_running(void)
 
     put_code(0x1000, program, sizeof(program));
     thread = start(0);
-    while (!(atomic_read(&stats(0)->entries) & 1)) {
+    while (!tcg_in_guest_code(cpu[0]->accel)) {
         g_thread_yield();
     }
     for (int i = 0; i < 50; i++) {
@@ -857,6 +998,126 @@ static void make_machine(void)
     bql_unlock();
 }
 
+/* --- the gate before RAM --- */
+
+static struct {
+    unsigned reads, writes;
+    uint64_t read_pages, write_pages; /* sets, by number in the RAM */
+    bool at_safe_points;
+} gate;
+
+static void note_gate(uint64_t offset, uint64_t *pages)
+{
+    *pages |= UINT64_C(1) << offset / TARGET_PAGE_SIZE;
+    gate.at_safe_points &= !tcg_in_guest_code(cpu[0]->accel);
+}
+
+static bool gate_before_read(RAMBlock *block, uint64_t offset, uint64_t length)
+{
+    gate.reads++;
+    note_gate(offset, &gate.read_pages);
+    return true;
+}
+
+static bool gate_before_write(RAMBlock *block, uint64_t offset, uint64_t length)
+{
+    gate.writes++;
+    note_gate(offset, &gate.write_pages);
+    return true;
+}
+
+static const RamGateOps gate_ops = {gate_before_read, gate_before_write};
+
+static void close_gate(void)
+{
+    memset(&gate, 0, sizeof(gate));
+    gate.at_safe_points = true;
+    g_assert_true(ram_gate_close(&gate_ops, NULL));
+}
+
+/* @op r1, [r2]; halt */
+static void access_once(unsigned op, uint64_t to)
+{
+    const uint32_t program[] = {insn(op, 1, 2, 0), insn(HALT, 0, 0, 0)};
+
+    put_code(CODE_AT, program, sizeof(program));
+    *var(0, 2) = RAM_BASE + to;
+    run(cpu[0], CODE_AT);
+}
+
+#define PAGE_BIT(offset) (UINT64_C(1) << (offset) / TARGET_PAGE_SIZE)
+
+/* The program's own page was translated before: its bytes are fetched through the gate all the same. */
+static void test_gate_fetch(void)
+{
+    access_once(LD, DATA_AT);
+    close_gate();
+    access_once(LD, DATA_AT);
+    g_assert_true(gate.read_pages & PAGE_BIT(CODE_AT));
+    g_assert_true(gate.at_safe_points);
+    ram_gate_open();
+}
+
+static void test_gate_load_once(void)
+{
+    access_once(LD, DATA_AT);
+    close_gate();
+    access_once(LD, DATA_AT);
+    g_assert_cmphex(gate.read_pages, ==, PAGE_BIT(CODE_AT) | PAGE_BIT(DATA_AT));
+    g_assert_cmpuint(gate.reads, ==, 2);
+    access_once(LD, DATA_AT);
+    g_assert_cmpuint(gate.reads, ==, 2);
+    g_assert_cmpuint(gate.writes, ==, 0);
+    ram_gate_open();
+}
+
+static void test_gate_load_opens_no_store(void)
+{
+    access_once(ST, DATA_AT);
+    access_once(LD, DATA_AT);
+    close_gate();
+    access_once(LD, DATA_AT);
+    access_once(ST, DATA_AT);
+    g_assert_true(gate.write_pages & PAGE_BIT(DATA_AT));
+    g_assert_true(gate.at_safe_points);
+    ram_gate_open();
+}
+
+static void test_gate_store_once(void)
+{
+    uint64_t slow;
+
+    access_once(ST, DATA_AT);
+    close_gate();
+    access_once(ST, DATA_AT);
+    g_assert_true(gate.write_pages & PAGE_BIT(DATA_AT));
+    slow = stats(0)->slow_stores;
+    gate.writes = 0;
+    access_once(ST, DATA_AT);
+    g_assert_cmpuint(gate.writes, ==, 0);
+    g_assert_cmpuint(stats(0)->slow_stores, ==, slow);
+    ram_gate_open();
+}
+
+static void test_gate_atomic(void)
+{
+    access_once(AMOADD, DATA_AT);
+    close_gate();
+    access_once(AMOADD, DATA_AT);
+    g_assert_true(gate.write_pages & PAGE_BIT(DATA_AT));
+    ram_gate_open();
+}
+
+static void test_gate_crossing(void)
+{
+    access_once(ST, DATA_AT + TARGET_PAGE_SIZE - 4);
+    close_gate();
+    access_once(ST, DATA_AT + TARGET_PAGE_SIZE - 4);
+    g_assert_cmphex(gate.write_pages & ~PAGE_BIT(CODE_AT), ==,
+                    PAGE_BIT(DATA_AT) | PAGE_BIT(DATA_AT + TARGET_PAGE_SIZE));
+    ram_gate_open();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -872,13 +1133,25 @@ int main(int argc, char **argv)
     g_test_add_func("/cputlb/code/dma-drops", test_dma_drops_code);
     g_test_add_func("/cputlb/code/fast-page-becomes-code", test_fast_page_becomes_code);
     g_test_add_func("/cputlb/code/busy-page-becomes-fast-again", test_busy_page_opens);
+    g_test_add_func("/cputlb/code/same-bytes-revive-the-block", test_revive);
+    g_test_add_func("/cputlb/code/revived-block-is-dropped-again", test_revive_is_dropped_again);
+    g_test_add_func("/cputlb/code/page-written-anew-goes-at-once", test_rewrite);
+    g_test_add_func("/cputlb/code/page-is-remembered-for-stores-beside-code", test_code_store);
+    g_test_add_func("/cputlb/code/D4-remembered-page-marks-again", test_code_store_rearm);
     g_test_add_func("/cputlb/code/flush-all", test_flush_all);
+    g_test_add_func("/cputlb/code/full-cache-loses-its-oldest-segment", test_evict);
     g_test_add_func("/cputlb/asid/switch-back-needs-no-walk", test_switch_asid);
     g_test_add_func("/cputlb/asid/flush-keeps-others-and-global", test_flush_asid);
     g_test_add_func("/cputlb/page/flush-drops-one-page", test_flush_page);
     g_test_add_func("/cputlb/page/flush-drops-whole-large-leaf", test_flush_large);
     g_test_add_func("/cputlb/page/flush-drops-whole-giant-leaf", test_flush_giant);
     g_test_add_func("/cputlb/page/flush-beside-large-leaf-keeps-it", test_flush_beside_large);
+    g_test_add_func("/cputlb/gate/fetch-passes", test_gate_fetch);
+    g_test_add_func("/cputlb/gate/load-passes-once", test_gate_load_once);
+    g_test_add_func("/cputlb/gate/load-opens-no-store", test_gate_load_opens_no_store);
+    g_test_add_func("/cputlb/gate/store-passes-once", test_gate_store_once);
+    g_test_add_func("/cputlb/gate/atomic-passes", test_gate_atomic);
+    g_test_add_func("/cputlb/gate/crossing-passes-both-pages", test_gate_crossing);
     g_test_add_func("/cputlb/device/runs-quiescent-under-the-big-lock", test_device);
     g_test_add_func("/cputlb/topology/change-is-seen", test_topology);
     g_test_add_func("/cputlb/quiesce/running-vcpu-passes-safe-point", test_quiesce_running);

@@ -789,8 +789,8 @@ static void test_capability_not_supported_is_said(void)
 {
     GError *error = NULL;
 
-    g_assert_false(migration_set_global("x-postcopy-ram", "on", &error));
-    g_assert_nonnull(strstr(error->message, "capability 'postcopy-ram' is not supported yet by this build"));
+    g_assert_false(migration_set_global("x-dirty-bitmaps", "on", &error));
+    g_assert_nonnull(strstr(error->message, "capability 'dirty-bitmaps' is not supported yet by this build"));
     g_clear_error(&error);
 }
 

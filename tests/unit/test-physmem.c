@@ -155,6 +155,45 @@ static void test_fd_block_shares(void)
     ram_block_free(a);
 }
 
+static void test_memory_is_pristine_until_written(void)
+{
+    RAMBlock *a = ram_block_new_anonymous("fresh", 3 * RAM_WRITTEN_BYTES, 0, 0, NULL);
+    MemoryRegion mr;
+
+    memory_region_init_ram_block(&mr, NULL, "fresh", a);
+    g_assert_true(ram_block_pristine(a, 0, 3 * RAM_WRITTEN_BYTES));
+    physical_memory_invalidate_and_set_dirty(&mr, RAM_WRITTEN_BYTES + 5, 1);
+    g_assert_true(ram_block_pristine(a, 0, RAM_WRITTEN_BYTES));
+    g_assert_false(ram_block_pristine(a, RAM_WRITTEN_BYTES, PAGE));
+    g_assert_false(ram_block_pristine(a, 0, 3 * RAM_WRITTEN_BYTES));
+    g_assert_true(ram_block_pristine(a, 2 * RAM_WRITTEN_BYTES, RAM_WRITTEN_BYTES));
+    memory_region_destroy(&mr);
+}
+
+static void test_memory_with_a_pointer_out_is_not_pristine(void)
+{
+    RAMBlock *a = ram_block_new_anonymous("held", RAM_WRITTEN_BYTES, 0, 0, NULL);
+    MemoryRegion mr;
+
+    memory_region_init_ram_block(&mr, NULL, "held", a);
+    memory_region_get_ram_ptr(&mr);
+    g_assert_false(ram_block_pristine(a, 0, PAGE));
+    memory_region_destroy(&mr);
+}
+
+static void test_memory_of_a_file_is_not_pristine(void)
+{
+    RAMBlock *a = ram_block_new_memfd("memfd", PAGE, 0, NULL), *b = anonymous("mapped", 1, NULL);
+    int fd = file_with("text", PAGE);
+
+    g_assert_false(ram_block_pristine(a, 0, PAGE));
+    g_assert_true(ram_block_map_private(b, fd, 0, 0, PAGE, NULL));
+    g_assert_false(ram_block_pristine(b, 0, PAGE));
+    close(fd);
+    ram_block_free(a);
+    ram_block_free(b);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -171,5 +210,8 @@ int main(int argc, char **argv)
     g_test_add_func("/ramblock/map/private-leaves-the-file-alone",
                     test_private_mapping_leaves_the_file_alone);
     g_test_add_func("/ramblock/fd/shares", test_fd_block_shares);
+    g_test_add_func("/ramblock/pristine/until-written", test_memory_is_pristine_until_written);
+    g_test_add_func("/ramblock/pristine/pointer-out", test_memory_with_a_pointer_out_is_not_pristine);
+    g_test_add_func("/ramblock/pristine/files-are-not", test_memory_of_a_file_is_not_pristine);
     return g_test_run();
 }

@@ -4,9 +4,8 @@
  *
  * Four lanes of multiply and rotate, so that the host's multipliers and not their latency set the speed.
  */
-#include <string.h>
+#include "util/page-sum.h"
 
-#include "fixed-ram.h"
 #include "util/bswap.h"
 
 #define LANES 4
@@ -27,7 +26,7 @@ static inline uint64_t scramble(uint64_t x)
 }
 
 /* Guest memory may change while it is read here; then the page is saved again later, with another sum. */
-__attribute__((no_sanitize("thread"))) static uint64_t bytes_sum(const uint8_t *p, size_t size, uint64_t seed)
+__attribute__((no_sanitize("thread"))) static uint64_t seeded_sum(const uint8_t *p, size_t size, uint64_t seed)
 {
     uint64_t lane[LANES] = {seed ^ K1, seed ^ K2, seed ^ K3, seed};
     uint64_t sum;
@@ -47,14 +46,14 @@ __attribute__((no_sanitize("thread"))) static uint64_t bytes_sum(const uint8_t *
     return sum;
 }
 
-uint64_t fixed_ram_bytes_sum(const void *data, size_t size)
+uint64_t bytes_sum(const void *data, size_t size)
 {
-    return bytes_sum(data, size, size);
+    return seeded_sum(data, size, size);
 }
 
-uint64_t fixed_ram_page_sum(const void *data, size_t size, uint64_t page)
+uint64_t page_sum(const void *data, size_t size, uint64_t page)
 {
-    uint64_t sum = bytes_sum(data, size, scramble(page + K1));
+    uint64_t sum = seeded_sum(data, size, scramble(page + K1));
 
     return sum ? sum : 1;
 }
