@@ -9,7 +9,8 @@
  * with a page in hand; a vCPU waits when the queue is full.  The stream is an ordinary one: all of memory, then the
  * device states.
  *
- * A bit is cleared, under the lock, after the page was copied: who finds it clear, without the lock, may write.
+ * A bit is cleared, under the lock, after the page was copied (or with its copy in the queue): who finds it clear,
+ * without the lock, may write.
  */
 #include <stdlib.h>
 
@@ -239,19 +240,18 @@ static void release_claim(RAMBlock *block, uint64_t page, uint64_t n)
     cond_broadcast(&snapshot.cond);
 }
 
-static bool send_run(Migration *m, uint8_t *buffer)
+static void send_run(Migration *m, uint8_t *buffer)
 {
     uint64_t page, n;
     RAMBlock *block = claim_run(&m->ram, &page, &n);
 
     if (!block) {
-        return false;
+        return;
     }
     memcpy(buffer, block->host + page * TARGET_PAGE_SIZE, n * TARGET_PAGE_SIZE);
     release_claim(block, page, n);
     ram_save_copy(&m->ram, block, page, n, buffer);
     writer_flush(m->writer);
-    return true;
 }
 
 static void note_bandwidth(Migration *m, int64_t since_ns)
@@ -262,18 +262,26 @@ static void note_bandwidth(Migration *m, int64_t since_ns)
     m->bandwidth = bytes * 1e9 / (double)MAX(migration_now_ns() - since_ns, 1);
 }
 
+/* Looks at both in one step: a writer may move a page from one to the other at any moment. */
+static bool all_sent(void)
+{
+    LOCK_GUARD(&snapshot.lock);
+    return !snapshot.ram->dirty_pages && !snapshot.first;
+}
+
 /* Pages that somebody waits for room for go first. */
 static bool send_memory(Migration *m, uint8_t *buffer, GError **error)
 {
     int64_t start = migration_now_ns();
-    bool more = true;
 
     ram_part_begin(&m->ram, SECTION_END);
-    while (more) {
+    while (!all_sent()) {
         if (!migration_going_on(m, error) || !writer_ok(m->writer, error)) {
             return false;
         }
-        more = send_copies(m) || send_run(m, buffer);
+        if (!send_copies(m)) {
+            send_run(m, buffer);
+        }
         note_bandwidth(m, start);
     }
     return true;
@@ -343,12 +351,12 @@ static bool capture_moment(Migration *m, StreamWriter *devices, GError **error)
     m->parts.stop = migration_now_ns() - start;
     ok = capture(m, devices, error);
     m->parts.devices = migration_now_ns() - start - m->parts.stop;
+    trace(snapshot_begin, (m->parts.stop + m->parts.devices) / 1000, m->ram.dirty_pages);
     if (old_state == RUN_STATE_RUNNING) {
         vm_start();
         atomic_set(&m->downtime_ns, migration_now_ns() - start);
     }
     bql_unlock();
-    trace(snapshot_begin, m->downtime_ns / 1000, m->ram.dirty_pages);
     return ok;
 }
 

@@ -199,6 +199,7 @@ static void fill_breakdown(DowntimeReply *to, const DowntimeParts *from)
 static void fill_outgoing(QueryReply *r, MigrationInfo *info)
 {
     bool completed = info->status == MIGRATION_COMPLETED;
+    bool postcopy = info->status >= MIGRATION_POSTCOPY_ACTIVE && info->status <= MIGRATION_POSTCOPY_RECOVER;
 
     r->has_status = true;
     r->status = (int)info->status;
@@ -213,10 +214,11 @@ static void fill_outgoing(QueryReply *r, MigrationInfo *info)
     r->throttle = info->throttle_percent;
     r->has_dirty_limit = info->has_dirty_limit;
     r->limit_waited = info->dirty_limit_waited_us;
-    r->has_downtime = r->has_breakdown = completed;
+    r->has_downtime = completed || postcopy;
+    r->has_breakdown = completed;
     r->downtime = info->downtime_ns / 1000000;
     fill_breakdown(&r->breakdown, &info->parts);
-    r->has_expected = !completed && info->status != MIGRATION_FAILED && info->status != MIGRATION_CANCELLED;
+    r->has_expected = !completed && !postcopy && info->status != MIGRATION_FAILED && info->status != MIGRATION_CANCELLED;
     r->expected_downtime = info->expected_downtime_ns / 1000000;
     r->error_desc = g_steal_pointer(&info->error);
 }
@@ -504,40 +506,3 @@ COMMAND(migrate_cancel, .qmp = "migrate_cancel", .hmp = "migrate_cancel", .help 
 COMMAND(migrate_continue, .qmp = "migrate-continue", .hmp = "migrate_continue",
         .help = "go on after pre-switchover", .args = continue_args, .args_size = sizeof(StatusData),
         .run = run_continue);
-
-/* --- postcopy --- */
-
-static bool run_start_postcopy(CommandContext *ctx, const void *args, void *reply, GError **error)
-{
-    return migration_start_postcopy(error);
-}
-
-static bool run_pause(CommandContext *ctx, const void *args, void *reply, GError **error)
-{
-    bool paused = migration_pause() | incoming_pause();
-
-    return paused || fail(error, "no postcopy is under way whose link could be broken");
-}
-
-typedef struct RecoverArgs {
-    char *uri;
-} RecoverArgs;
-
-static const Field recover_args[] = {
-    F_STRING(RecoverArgs, uri, "uri", .positional = true, .rest_of_line = true),
-    FIELD_END,
-};
-
-static bool run_recover(CommandContext *ctx, const void *args, void *reply, GError **error)
-{
-    return incoming_recover(((const RecoverArgs *)args)->uri, error);
-}
-
-COMMAND(migrate_start_postcopy, .qmp = "migrate-start-postcopy", .hmp = "migrate_start_postcopy",
-        .help = "move the machine now, the rest of its memory afterwards (capability postcopy-ram)",
-        .run = run_start_postcopy);
-COMMAND(migrate_pause, .qmp = "migrate-pause", .hmp = "migrate_pause", .help = "break the link of a postcopy",
-        .oob = true, .run = run_pause);
-COMMAND(migrate_recover, .qmp = "migrate-recover", .hmp = "migrate_recover",
-        .help = "wait for a new link of a broken postcopy (at the destination)", .args = recover_args,
-        .args_size = sizeof(RecoverArgs), .oob = true, .run = run_recover);

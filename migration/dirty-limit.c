@@ -109,6 +109,10 @@ static bool start(GError **error)
         timer_init(&limits.timer, CLOCK_TYPE_REALTIME, tick, NULL);
     }
     measure_rates(clock_get_ns(CLOCK_TYPE_REALTIME));
+    for (int i = 0; i < cpu_count(); i++) { /* of the time before, which nobody asked for */
+        limits.vcpu[i].bytes_per_second = 0;
+        limits.vcpu[i].waited_ns = 0;
+    }
     timer_mod(&limits.timer, clock_get_ns(CLOCK_TYPE_REALTIME) + PERIOD_NS);
     return true;
 }
@@ -258,7 +262,7 @@ static bool run_query(CommandContext *ctx, const void *args, void *reply, GError
             continue;
         }
         r = g_new0(LimitReply, 1);
-        *r = (LimitReply){i, limit_of(i), limits.vcpu[i].bytes_per_second >> 20};
+        *r = (LimitReply){i, limit_of(i), (limits.vcpu[i].bytes_per_second + (1 << 19)) >> 20};
         g_ptr_array_add(list, r);
     }
     *(GPtrArray **)reply = list;

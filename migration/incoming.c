@@ -51,7 +51,8 @@ bool incoming_send_more(Incoming *in, uint16_t type, const void *data, uint16_t 
 
     stw_be_p(head, type);
     stw_be_p(head + 2, size);
-    return in->way_back ? channel_writev(in->way_back, iov, 3, error) : fail(error, "there is no way back to the source");
+    return in->way_back ? channel_writev(in->way_back, iov, 3, error)
+                        : fail(error, "there is no way back to the source");
 }
 
 bool incoming_send(Incoming *in, uint16_t type, const void *data, uint16_t size, GError **error)
@@ -74,8 +75,14 @@ static bool pong(SectionLoader *loader, uint32_t cookie)
     if (loader == &in->loader && in->postcopy.in_package && !sections_check_devices(loader)) {
         return false;
     }
-    return !in->return_path || incoming_send_u32(in, RETURN_PATH_PONG, cookie, &error) ||
-           reader_take_error(loader->reader, error);
+    if (!in->return_path || incoming_send_u32(in, RETURN_PATH_PONG, cookie, &error)) {
+        return true;
+    }
+    if (in->postcopy.listening && loader->config.profile == STATE_PROFILE_QEMU) {
+        g_error_free(error); /* the machine is ours all the same: there will be another link */
+        return true;
+    }
+    return reader_take_error(loader->reader, error);
 }
 
 static void return_path_opened(SectionLoader *loader)
@@ -105,7 +112,7 @@ void incoming_send_failure(Incoming *in, const char *message)
         incoming_send(in, RETURN_PATH_REASON, message, (uint16_t)MIN(strlen(message), RETURN_PATH_MAX), NULL);
     }
     incoming_send_u32(in, RETURN_PATH_SHUT, 1, NULL);
-    in->return_path = false;
+    incoming_set_way_back(in, NULL);
 }
 
 /* --- load --- */

@@ -45,7 +45,7 @@ static const struct CapabilityRow {
                                                     NEEDS(PAUSE_BEFORE_SWITCHOVER) | NEEDS(AUTO_CONVERGE) |
                                                     NEEDS(DIRTY_LIMIT) | NEEDS(RELEASE_RAM) | NEEDS(XBZRLE) |
                                                     NEEDS(VALIDATE_UUID) | NEEDS(ZERO_COPY_SEND) |
-                                                    NEEDS(POSTCOPY_PREEMPT),
+                                                    NEEDS(POSTCOPY_PREEMPT) | NEEDS(POSTCOPY_BLOCKTIME),
                                         .help = "save a moment while the machine runs on"},
     [CAPABILITY_ZERO_COPY_SEND] = {"zero-copy-send", .help = "send without copying"},
     [CAPABILITY_POSTCOPY_PREEMPT] = {"postcopy-preempt", true, .requires = NEEDS(POSTCOPY_RAM),

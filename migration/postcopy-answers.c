@@ -113,8 +113,8 @@ static bool take_request(Answers *a, uint16_t type, uint16_t size)
     offset = ldq_be_p(a->data);
     length = ldl_be_p(a->data + 8);
     if (!length || (offset | length) % TARGET_PAGE_SIZE || !ram_block_offset_valid(a->asked, offset, length)) {
-        return reader_fail(a->reader, "the destination asks for 0x%" PRIx64 " bytes at 0x%" PRIx64 " of RAM '%s', which "
-                           "are no pages of it", length, offset, a->asked->idstr);
+        return reader_fail(a->reader, "the destination asks for 0x%" PRIx64 " bytes at 0x%" PRIx64 " of RAM '%s', "
+                           "which are no pages of it", length, offset, a->asked->idstr);
     }
     trace(postcopy_asked, a->asked->idstr, offset, (uint32_t)length);
     atomic_add_relaxed(&pc->m->stats.postcopy_requests, 1);

@@ -46,8 +46,8 @@ static bool load_advise(Incoming *in, StreamReader *reader, uint16_t size)
     here = postcopy_page_sizes();
     bql_unlock();
     if (sizes != here || target != TARGET_PAGE_SIZE) {
-        return reader_fail(reader, "the source has host pages of 0x%" PRIx64 " bytes and guest pages of 0x%" PRIx64 ", this "
-                           "machine of 0x%" PRIx64 " and 0x%" PRIx64, sizes, target, here, TARGET_PAGE_SIZE);
+        return reader_fail(reader, "the source has host pages of 0x%" PRIx64 " bytes and guest pages of 0x%" PRIx64
+                           ", this machine of 0x%" PRIx64 " and 0x%" PRIx64, sizes, target, here, TARGET_PAGE_SIZE);
     }
     in->postcopy.advised = in->ram.postcopy = true;
     return true;
@@ -359,8 +359,8 @@ static bool load_package(Incoming *in, SectionLoader *loader, uint16_t size)
     loader->taken_over = pc->listening;
     if (!ok && pc->listening) { /* the outer reader is the listener's by now */
         pc->error = g_steal_pointer(&inner->error);
-    } else if (!ok) {
-        reader_take_error(outer, g_steal_pointer(&inner->error));
+    } else if (!ok) { /* it says where it was */
+        outer->error = g_steal_pointer(&inner->error);
     }
     reader_free(inner);
     return ok;

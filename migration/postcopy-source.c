@@ -23,6 +23,7 @@
 #define CONFIRM_PAGES    256 /* release-ram: pages between two PINGs */
 #define FIRST_COOKIE     0x1000
 #define IDLE_NS          (INT64_C(100) * 1000 * 1000)
+#define LAST_WORDS_NS    (INT64_C(500) * 1000 * 1000)
 
 TRACE_EVENT(postcopy_package, "%" PRIu64 " pages stale, discards %zu bytes, package %zu bytes");
 
@@ -429,6 +430,17 @@ static bool hand_over(PostcopySource *pc, GError **error)
     return true;
 }
 
+/* A peer that went away mostly said why before: that is read to its end. */
+static void hear_last_words(PostcopySource *pc)
+{
+    int64_t deadline = migration_now_ns() + LAST_WORDS_NS;
+    LOCK_GUARD(&pc->lock);
+
+    while (pc->answers_thread && !pc->ended && migration_now_ns() < deadline) {
+        cond_timedwait_ns(&pc->changed, &pc->lock, deadline - migration_now_ns());
+    }
+}
+
 /* The destination knows best why it ended the link. */
 static void take_reason(PostcopySource *pc, GError **error)
 {
@@ -459,6 +471,9 @@ bool postcopy_run(Migration *m, GError **error)
             fail(error, "the process ended before the destination had all memory");
         }
     } else {
+        if (m->writer->error) {
+            hear_last_words(pc);
+        }
         postcopy_answers_stop(pc);
         take_reason(pc, error);
     }

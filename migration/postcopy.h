@@ -12,7 +12,8 @@
  * the destination says what it has (RECV_BITMAP), and the source goes on with the rest.
  *
  * Files: postcopy-source.c (the source's thread), postcopy-answers.c (what the destination says), postcopy-link.c (the
- * source's broken links), postcopy-pages.c (the gate at the destination), postcopy-incoming.c (its commands and threads).
+ * source's broken links), postcopy-pages.c (the gate at the destination), postcopy-incoming.c (its commands and threads),
+ * postcopy-commands.c.
  */
 #ifndef MIGRATION_POSTCOPY_H
 #define MIGRATION_POSTCOPY_H

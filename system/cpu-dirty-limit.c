@@ -5,6 +5,7 @@
  * The store path tells about each page whose MIGRATION bit the vCPU sets.  Each page moves the time when the
  * vCPU may go on by what it costs at the limit; a vCPU that gets ahead of the clock by more than AHEAD_NS leaves
  * guest code and sleeps until then (cpu_wait_io_event(), where it still does queued work and answers a stop).
+ * As much time is not lost to it when it wakes late or dirtied nothing for a while.
  * Loads, and stores to pages that are dirty already, cost nothing: only writers are slowed down.
  *
  * A page counts again once its bit was taken, so the limit means something only while somebody takes the bits
@@ -19,7 +20,8 @@
 
 void cpu_charge_dirty_page(CPUState *cpu)
 {
-    int64_t now = clock_get_ns(CLOCK_TYPE_REALTIME), due = MAX(cpu->dirty_due_ns, now);
+    int64_t now = clock_get_ns(CLOCK_TYPE_REALTIME);
+    int64_t due = MAX(cpu->dirty_due_ns, now - AHEAD_NS);
     uint64_t limit = atomic_read(&cpu->dirty_limit); /* may have gone meanwhile */
 
     if (!limit) {

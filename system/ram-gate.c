@@ -48,7 +48,7 @@ void ram_gate_open(void)
 {
     (void)atomic_xchg(&ram_gate_ops, NULL); /* full barrier; pairs with the increment in ram_gate_pass_slow() */
     LOCK_GUARD(&passing_lock);
-    while (atomic_read(&passing)) {
+    while (atomic_load_acquire(&passing)) { /* pairs with the decrement in leave(): the keeper's state may go */
         cond_wait(&passing_none, &passing_lock);
     }
 }

@@ -22,6 +22,21 @@ const char *ir_op_name(IROpcode opc)
     return opc < IR_NUM_OPS ? op_names[opc] : "?";
 }
 
+bool ir_op_sees_vars(const IROp *op)
+{
+    switch (ir_op_kind(op->opc)) {
+    case IR_KIND_MEM:
+    case IR_KIND_FLOW:
+        return true;
+    case IR_KIND_CALL:
+        return !(op->flags & IR_CALL_PURE);
+    case IR_KIND_FP:
+        return op->opc == IR_FP_CHECK;
+    default:
+        return op->opc == IR_LABEL;
+    }
+}
+
 void ir_block_reset(IRBlock *b, const TCGGuest *guest)
 {
     memset(b, 0, offsetof(IRBlock, ops));

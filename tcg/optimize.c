@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Two linear passes over a block.
+ * Two linear passes over a block; the backward one has a file of its own.
  *
  * Forward: constants and copies travel to their uses, ops on constants fold, sign extensions of values that
- * are known to be extended become copies.  Backward: writes that nobody can see go away, and 32-bit ops whose
- * upper half nobody looks at lose their sign extension.  Everybody looks at every var where an op may fault,
- * call or leave: between two such ops vars are as free as temps.
+ * are known to be extended become copies, shifts join the ops that use them.
  */
 #include "tcg/tcg-internal.h"
 
@@ -29,6 +27,9 @@ typedef struct Fact {
 
 typedef struct Facts {
     Fact ref[N_REFS];
+    /* vars that an op shifted left in place, and nobody has read or may have seen since */
+    uint64_t shifted;
+    uint16_t shifted_by[TCG_MAX_VARS]; /* that op's index */
 } Facts;
 
 static void forget(Facts *f, unsigned r)
@@ -179,6 +180,9 @@ static void simplify_identity(const Facts *f, IROp *op)
     case IR_AND:
         if (b == ~0ULL && op->type == IR_I64) {
             become_mov(op, op->a);
+        } else if (b == 0xff) {
+            become_mov(op, op->a);
+            op->opc = IR_ZEXT8;
         }
         break;
     default:
@@ -264,17 +268,15 @@ static void simplify_rotation(const Facts *f, IROp *op)
     op->b = IR_IMM;
 }
 
-/* x << n >> n and its like take the low bits. */
-static void simplify_extract(const Facts *f, IROp *op)
+/* @op, x >> n, becomes what it makes of y when x is y << @left: the low bits, or nothing shorter. */
+static bool become_extract(IROp *op, unsigned left)
 {
-    const Fact *a = shift_fact(f, op->a);
-    unsigned n = op->imm & 63, left;
+    unsigned n = op->imm & 63;
     bool arithmetic = op->opc == IR_SAR;
 
-    if (!a || a->shift != IR_SHL || a->shift_type != IR_I64 || op->type != IR_I64 || op->b != IR_IMM) {
-        return;
+    if (op->type != IR_I64 || op->b != IR_IMM) {
+        return false;
     }
-    left = a->shift_count;
     if (left == 32 && n < 32 && n > 0 && !arithmetic) {
         op->opc = IR_SHLUW;
         op->imm = 32 - n;
@@ -284,10 +286,89 @@ static void simplify_extract(const Facts *f, IROp *op)
                             : (arithmetic ? IR_SEXT8 : IR_ZEXT8);
         op->imm = 0;
     } else {
+        return false;
+    }
+    op->b = IR_NONE;
+    return true;
+}
+
+/* x << n >> n and its like take the low bits. */
+static void simplify_extract(const Facts *f, IROp *op)
+{
+    const Fact *a = shift_fact(f, op->a);
+
+    if (a && a->shift == IR_SHL && a->shift_type == IR_I64 && become_extract(op, a->shift_count)) {
+        op->a = a->shift_source;
+    }
+}
+
+/* @op, an addition of @shifted, becomes (source << @left) + the other operand. */
+static bool become_shift_add(IROp *op, IRRef shifted, IRRef source, unsigned left)
+{
+    IRRef other = op->a == shifted ? op->b : op->a;
+
+    if (op->type != IR_I64 || op->b == IR_IMM || op->a == op->b || other == IR_ZERO || left < 1 || left > 3) {
+        return false;
+    }
+    op->opc = IR_SHADD;
+    op->a = source;
+    op->b = other;
+    op->imm = left;
+    return true;
+}
+
+/* Array elements: (x << n) + y, when nobody wants x << n itself. */
+static void simplify_index(const Facts *f, IROp *op)
+{
+    IRRef shifted = op->dst == op->b ? op->b : op->a;
+    const Fact *a = shift_fact(f, shifted);
+
+    if (a && op->dst == shifted && a->shift == IR_SHL && a->shift_type == IR_I64) {
+        become_shift_add(op, shifted, a->shift_source, a->shift_count);
+    }
+}
+
+/* The same two for x <<= n; x >>= n and x <<= n; x += y: the first op goes away. */
+static void join_shift(Facts *f, IRBlock *b, IROp *op)
+{
+    IRRef r = op->dst;
+    IROp *shift;
+    bool joined = false;
+
+    if (r >= TCG_MAX_VARS || !(f->shifted >> r & 1)) {
         return;
     }
-    op->a = a->shift_source;
-    op->b = IR_NONE;
+    shift = &b->ops[f->shifted_by[r]];
+    if ((op->opc == IR_SHR || op->opc == IR_SAR) && op->a == r) {
+        joined = become_extract(op, shift->imm & 63);
+    } else if (op->opc == IR_ADD && (op->a == r || op->b == r)) {
+        joined = become_shift_add(op, r, r, shift->imm & 63);
+    }
+    if (joined) {
+        become_mov(shift, r);
+    }
+}
+
+static void note_shift(Facts *f, const IROp *op, unsigned index)
+{
+    IRRef in[3];
+    unsigned n = f->shifted ? ir_op_inputs(op, in) : 0;
+
+    if (ir_op_sees_vars(op)) {
+        f->shifted = 0;
+    }
+    while (n--) {
+        if (in[n] < TCG_MAX_VARS) {
+            f->shifted &= ~(1ULL << in[n]);
+        }
+    }
+    if (ir_op_has_dst(op) && op->dst < TCG_MAX_VARS) {
+        f->shifted &= ~(1ULL << op->dst);
+        if (op->opc == IR_SHL && op->type == IR_I64 && op->b == IR_IMM && op->a == op->dst) {
+            f->shifted |= 1ULL << op->dst;
+            f->shifted_by[op->dst] = index;
+        }
+    }
 }
 
 static void forward_value(const Facts *f, IROp *op)
@@ -326,6 +407,8 @@ static void forward_value(const Facts *f, IROp *op)
         simplify_rotation(f, op);
     } else if (op->opc == IR_SHR || op->opc == IR_SAR) {
         simplify_extract(f, op);
+    } else if (op->opc == IR_ADD) {
+        simplify_index(f, op);
     }
     simplify_extension(f, op);
 }
@@ -389,11 +472,13 @@ static void forward(IRBlock *b)
     Facts f;
 
     memset(&f, 0, (TCG_MAX_VARS + b->n_temps) * sizeof(Fact));
+    f.shifted = 0;
     for (unsigned i = 0; i < b->n_ops; i++) {
         IROp *op = &b->ops[i];
 
         if (op->opc == IR_LABEL) {
             forget_vars(&f);
+            f.shifted = 0;
             continue;
         }
         /* Inline floating point wants its operands in FP vars. */
@@ -404,10 +489,12 @@ static void forward(IRBlock *b)
         }
         if (ir_op_kind(op->opc) == IR_KIND_VALUE) {
             forward_value(&f, op);
+            join_shift(&f, b, op);
         } else {
             forward_address(&f, op);
             forward_branch(&f, op);
         }
+        note_shift(&f, op, i);
         if (op->opc == IR_CALL && (op->flags & IR_CALL_WRITES_VARS)) {
             forget_vars(&f);
         }
@@ -417,153 +504,11 @@ static void forward(IRBlock *b)
     }
 }
 
-/* --- backward --- */
-
-/* Bits of refs: [0] vars, [1] temps. */
-typedef struct Need {
-    uint64_t low[2], high[2];
-} Need;
-
-static bool bit_of(const uint64_t set[2], IRRef r)
-{
-    return set[r >> 6] >> (r & 63) & 1;
-}
-
-static void need_ref(Need *n, IRRef r, bool high)
-{
-    if (r != IR_ZERO && ir_is_ref(r)) {
-        n->low[r >> 6] |= 1ULL << (r & 63);
-        if (high) {
-            n->high[r >> 6] |= 1ULL << (r & 63);
-        }
-    }
-}
-
-static bool sees_all_vars(const IROp *op)
-{
-    switch (ir_op_kind(op->opc)) {
-    case IR_KIND_MEM:
-    case IR_KIND_FLOW:
-        return true;
-    case IR_KIND_CALL:
-        return !(op->flags & IR_CALL_PURE);
-    case IR_KIND_FP:
-        return op->opc == IR_FP_CHECK;
-    default:
-        return op->opc == IR_LABEL;
-    }
-}
-
-/* Whether the low half of the result depends on the low halves of the operands only. */
-static bool low_from_low(const IROp *op)
-{
-    switch (op->opc) {
-    case IR_MOV:
-    case IR_ADD:
-    case IR_SUB:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_ANDN:
-    case IR_ORN:
-    case IR_XNOR:
-    case IR_MUL:
-    case IR_ADDUW:
-    case IR_SHADD:
-        return true;
-    case IR_SHL:
-        return op->b == IR_IMM;
-    default:
-        return false;
-    }
-}
-
-static bool reads_low_only(const IROp *op)
-{
-    switch (op->opc) {
-    case IR_SEXT8:
-    case IR_SEXT16:
-    case IR_SEXT32:
-    case IR_ZEXT8:
-    case IR_ZEXT16:
-    case IR_ZEXT32:
-        return true;
-    case IR_MOV:
-    case IR_ADD:
-    case IR_SUB:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_ANDN:
-    case IR_ORN:
-    case IR_XNOR:
-    case IR_SHL:
-    case IR_SHR:
-    case IR_SAR:
-    case IR_ROTL:
-    case IR_ROTR:
-    case IR_MUL:
-        return op->type == IR_I32;
-    default:
-        return false;
-    }
-}
-
-/* Whether the back ends know how to leave the upper half of the result alone. */
-static bool may_skip_extension(const IROp *op)
-{
-    return op->type == IR_I32 && reads_low_only(op) && op->opc != IR_SEXT32;
-}
-
-static bool is_last_chance_dead(const IROp *op, const Need *n)
-{
-    return ir_op_kind(op->opc) == IR_KIND_VALUE &&
-           (!ir_op_has_dst(op) || !bit_of(n->low, op->dst) ||
-            (op->opc == IR_MOV && op->type == IR_I64 && op->a == op->dst));
-}
-
-static void backward(IRBlock *b)
-{
-    Need n = {.low = {~0ULL, 0}, .high = {~0ULL, 0}};
-    unsigned out = b->n_ops;
-
-    for (unsigned i = b->n_ops; i-- > 0;) {
-        IROp op = b->ops[i];
-        bool value = ir_op_kind(op.opc) == IR_KIND_VALUE, high = true;
-        IRRef in[3];
-        unsigned n_in;
-
-        if (is_last_chance_dead(&op, &n)) {
-            continue;
-        }
-        if (ir_op_has_dst(&op)) {
-            uint64_t bit = 1ULL << (op.dst & 63);
-
-            high = n.high[op.dst >> 6] & bit;
-            n.low[op.dst >> 6] &= ~bit;
-            n.high[op.dst >> 6] &= ~bit;
-        }
-        if (value && !high && may_skip_extension(&op)) {
-            op.flags |= IR_VALUE_LOW32;
-        }
-        if (sees_all_vars(&op)) {
-            n.low[0] = n.high[0] = ~0ULL;
-        }
-        n_in = ir_op_inputs(&op, in);
-        for (unsigned k = 0; k < n_in; k++) {
-            need_ref(&n, in[k], !(value && (reads_low_only(&op) || (!high && low_from_low(&op)))));
-        }
-        b->ops[--out] = op;
-    }
-    memmove(b->ops, b->ops + out, (b->n_ops - out) * sizeof(IROp));
-    b->n_ops -= out;
-}
-
 void tcg_optimize(IRBlock *b)
 {
     if (tcg_state.config.no_optimize || b->n_ops > IR_MAX_OPS || b->n_temps > TCG_MAX_TEMPS) {
         return;
     }
     forward(b);
-    backward(b);
+    tcg_optimize_backward(b);
 }

@@ -56,6 +56,8 @@ static inline bool ir_op_has_dst(const IROp *op)
     return op->dst != IR_ZERO && ir_is_ref(op->dst) && kind != IR_KIND_FLOW && kind != IR_KIND_NOTE &&
            op->opc != IR_ST && op->opc != IR_FENCE && op->opc != IR_FP_CHECK;
 }
+/* Whether every var must have its value there: the op may fault, call or leave. */
+bool ir_op_sees_vars(const IROp *op);
 /* Operands that the op reads (refs other than IR_ZERO), at most 3. */
 static inline unsigned ir_op_inputs(const IROp *op, IRRef in[3])
 {
@@ -72,6 +74,9 @@ static inline unsigned ir_op_inputs(const IROp *op, IRRef in[3])
     }
     return n;
 }
+
+/* --- optimize-backward.c --- */
+void tcg_optimize_backward(IRBlock *b);
 
 /* --- fpu-ops.c: every FP op but FP_CHECK as a function; flags are accrued in env->fflags --- */
 typedef uint64_t (*FpFunction)(TCGEnv *env, uint64_t a, uint64_t b, uint64_t c, uint64_t rm);
@@ -101,5 +106,8 @@ uint64_t tcg_sc_slow(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop);
 #ifndef TCG_UNWIND_BY_LONGJMP
 #define TCG_UNWIND_BY_LONGJMP 0
 #endif
+
+/* Whether tcg_site_without_slot() said so. */
+bool tcg_site_is_plain(uint64_t site);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The front door of the compiler: hands each call to the back end that tcg_init() chose. */
 #include "tcg/tcg-internal.h"
+#include "util/atomic.h"
 
 TCGState tcg_state;
 
@@ -71,4 +72,24 @@ const void *tcg_exit_address(unsigned reason)
 void tcg_dump_code(const TCGCode *code, void *gstring)
 {
     tcg_state.backend->dump(code, gstring);
+}
+
+/* --- loads and stores that are better off without a page slot: a set that may forget.  Any thread, atomics --- */
+
+#define PLAIN_BITS 14
+static uint64_t plain_sites[1u << PLAIN_BITS];
+
+static uint64_t *plain_place(uint64_t site)
+{
+    return &plain_sites[site * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PLAIN_BITS)];
+}
+
+void tcg_site_without_slot(uint64_t site)
+{
+    atomic_set(plain_place(site), site);
+}
+
+bool tcg_site_is_plain(uint64_t site)
+{
+    return atomic_read(plain_place(site)) == site;
 }

@@ -74,7 +74,11 @@ uint64_t bitmap_count(const unsigned long *map, uint64_t start, uint64_t n)
     uint64_t end = start + n, count = 0;
 
     for (uint64_t word = BIT_WORD(start); word < BITS_TO_LONGS(end) && n; word++) {
-        count += popcount64(atomic_read(&map[word]) & range_mask(word, start, end));
+        unsigned long bits = atomic_read(&map[word]);
+
+        if (bits) { /* mostly none */
+            count += popcount64(bits & range_mask(word, start, end));
+        }
     }
     return count;
 }

@@ -9,11 +9,13 @@
 #include "internal.h"
 
 #include "util/bits.h"
+#include <sys/mman.h>
 
 COUNTER(tb_flushes, "times all translated code was thrown away");
 COUNTER(tb_segments_evicted, "times the oldest part of a vCPU's translated code was thrown away");
 
-#define ARENA_CHUNK (1u << 20)
+/* One huge page of the host: descriptions are half as large as the code, and faults would cost more than filling them. */
+#define ARENA_CHUNK (2u << 20)
 /* Holds the largest block several times. */
 #define MIN_SEGMENT (256u << 10)
 
@@ -61,10 +63,11 @@ bool code_cache_advance(TcgCpu *tc)
     return true;
 }
 
+/* Keeps one chunk: the segment is about to be filled again. */
 static void empty_segment(CodeSegment *segment)
 {
     segment->blocks = NULL;
-    g_ptr_array_set_size(segment->arena, 0);
+    g_ptr_array_set_size(segment->arena, MIN(segment->arena->len, 1));
     segment->arena_used = 0;
 }
 
@@ -76,6 +79,14 @@ static void empty_segment(CodeSegment *segment)
 #define BYTES_AT(n_jumps)  (CODE_AT(n_jumps) + CODE_SIZE(n_jumps))
 #define MAX_SIZE           ROUND_UP(BYTES_AT(TCG_MAX_JUMPS) + TB_MAX_KEPT_BYTES, TCG_COOKIE_ALIGN)
 
+static void *new_chunk(void)
+{
+    void *chunk = aligned_alloc(ARENA_CHUNK, ARENA_CHUNK);
+
+    madvise(chunk, ARENA_CHUNK, MADV_HUGEPAGE); /* a wish */
+    return chunk;
+}
+
 TranslationBlock *tb_reserve(TcgCpu *tc)
 {
     CodeSegment *segment = &tc->segments[tc->segment];
@@ -83,7 +94,7 @@ TranslationBlock *tb_reserve(TcgCpu *tc)
     uint8_t *mem;
 
     if (!arena->len || segment->arena_used + MAX_SIZE > ARENA_CHUNK) {
-        g_ptr_array_add(arena, aligned_alloc(TCG_COOKIE_ALIGN, ARENA_CHUNK));
+        g_ptr_array_add(arena, new_chunk());
         segment->arena_used = 0;
     }
     mem = (uint8_t *)g_ptr_array_index(arena, arena->len - 1) + segment->arena_used;
@@ -103,7 +114,7 @@ void tb_fit(TcgCpu *tc, TranslationBlock *tb, const TCGCode *code, const uint8_t
     }
     tb->code = memcpy(mem + CODE_AT(n_jumps), code, CODE_SIZE(n_jumps));
     tb->buffer = &tc->code;
-    if (n_bytes <= TB_MAX_KEPT_BYTES && n_bytes % 2 == 0) {
+    if (n_bytes && n_bytes <= TB_MAX_KEPT_BYTES && n_bytes % 2 == 0) {
         tb->bytes = memcpy(mem + BYTES_AT(n_jumps), bytes, n_bytes);
         tb->n_bytes = n_bytes;
     }
@@ -168,16 +179,17 @@ typedef struct DropRequest {
 static void drop_work(CPUState *cpu, void *opaque)
 {
     g_autofree DropRequest *request = opaque;
-    bool stale;
+    TcgCpu *full = request->full;
+    bool stale, everything;
 
     lock_acquire(&tb_lock);
-    stale = request->generation != flush_generation || (request->full && request->full->segment != request->segment);
-    if (!stale && request->full && request->full->n_segments > 1) {
-        evict_locked(request->full, next_segment(request->full));
-        stale = true;
+    stale = request->generation != flush_generation || (full && full->segment != request->segment);
+    everything = !full || full->n_segments == 1;
+    if (!stale && !everything) {
+        evict_locked(full, next_segment(full));
     }
     lock_release(&tb_lock);
-    if (!stale) {
+    if (!stale && everything) {
         tb_drop_all();
     }
 }

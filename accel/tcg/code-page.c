@@ -331,6 +331,26 @@ void tb_invalidate_range(ram_addr_t start, uint64_t length)
     }
 }
 
+void tb_translate_again(ram_addr_t addr)
+{
+    CodePage *cp = code_page_find(ROUND_DOWN(addr, TARGET_PAGE_SIZE));
+    unsigned offset = addr & (TARGET_PAGE_SIZE - 1);
+
+    if (!cp) {
+        return;
+    }
+    LOCK_GUARD(&tb_lock);
+    for (unsigned i = 0; i < cp->blocks->len; i++) {
+        TranslationBlock *tb = g_ptr_array_index(cp->blocks, i);
+
+        if (overlaps(tb, cp, offset, offset)) {
+            tb->n_bytes = 0;
+        }
+    }
+    /* the page stays as it is: its code is about to run again */
+    drop_blocks_locked(cp, offset, offset);
+}
+
 /* The page has taken so many slow stores that its code, if there is any, had better go. */
 static void stores_spent_locked(CodePage *cp)
 {

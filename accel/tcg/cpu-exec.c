@@ -64,8 +64,8 @@ static TranslationBlock *find_block(TcgCpu *tc, vaddr pc, const PageAccess *page
 }
 
 /*
- * A page that protection splits: what may be fetched changes from one instruction to the next, so each is a block,
- * found by a lookup of all its bytes.
+ * A page that protection splits: what may be fetched changes from one instruction to the next, so each is a
+ * block, found by a lookup of all its bytes.
  */
 static bool is_split(const PageAccess *page)
 {
@@ -325,6 +325,9 @@ static bool handle_requests(TcgCpu *tc, bool ask)
     uint32_t interrupts;
 
     atomic_set(&tc->env->exit_request, 0);
+    if (unlikely(tc->env->n_bad_sites)) {
+        tcg_retranslate_sites(tc);
+    }
     smp_mb(); /* before looking at what was asked; pairs with those who ask first and set exit_request then */
     if (atomic_read(&cpu->exit_request)) {
         atomic_set(&cpu->exit_request, 0);

@@ -4,7 +4,8 @@
  * for, devices, page crossings, atomics.
  *
  * Stores and dirty bits (D1).  A store is plain only under a write entry, or when tlb_install_write() has
- * just found every client's bit set.  Otherwise it goes through notdirty_write(): store, drop translations,
+ * just found every client's bit set; in a page that the vCPU remembers, nobody but translators waits (code-stores.c).
+ * Otherwise it goes through notdirty_write(): store, drop translations,
  * set bits.  In either case the vCPU reaches no safe point between the check (or the store) and the last bit,
  * so a client that takes bits, re-arms and quiesces (D2) finds the data stored and, if its take came too
  * early, the bit set again for the next one.
@@ -326,6 +327,21 @@ uint64_t tcg_load_reserved(TCGEnv *env, uint64_t addr, uint32_t mop)
     env->lr_addr = addr;
     env->lr_value = value;
     return value;
+}
+
+/* --- page slots --- */
+
+void tcg_retranslate_sites(TcgCpu *tc)
+{
+    TCGEnv *env = tc->env;
+
+    while (env->n_bad_sites) {
+        uint64_t site = env->bad_site[--env->n_bad_sites];
+
+        tcg_stat(tc, bad_sites);
+        tcg_site_without_slot(site);
+        tb_translate_again(site);
+    }
 }
 
 /* --- helpers' accesses --- */

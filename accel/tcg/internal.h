@@ -42,6 +42,7 @@ typedef struct TcgCpu TcgCpu;
     X(device_loads, "loads from devices")                                                                    \
     X(device_stores, "stores to devices")                                                                    \
     X(crossings, "accesses that crossed a page")                                                             \
+    X(bad_sites, "loads and stores translated again without a page slot")                                    \
     X(level2_hits, "soft TLB refills from the second level")                                                 \
     X(walks, "page table walks")                                                                             \
     X(fetch_misses, "fetch lookups that went past the fetch TLB")                                            \
@@ -79,7 +80,7 @@ struct TranslationBlock {
     uint32_t flags;         /* TB_* */
     uint32_t end_offset; /* past the last byte, from the start of the first page */
     uint16_t n_insns;
-    uint16_t n_bytes; /* of its source; 0: not kept when the source changes */
+    uint16_t n_bytes; /* of its source; 0: not kept when the source changes; may become 0, under tb_lock */
     const uint8_t *bytes;
     const CodeBuffer *buffer;
     TBJump *jumps;
@@ -165,6 +166,8 @@ TranslationBlock *tb_revive(CodeClaim *claim, ram_addr_t ram_pc, uint32_t flags,
                             unsigned n_bytes);
 /* After bytes of [start, start + length) changed: drops blocks that overlap.  Any thread. */
 void tb_invalidate_range(ram_addr_t start, uint64_t length);
+/* Drops the blocks that hold the instruction at @addr, not to be found again by their bytes.  Any thread. */
+void tb_translate_again(ram_addr_t addr);
 /* After a slow store of a vCPU into one page that is not open. */
 void tb_store_in_code_page(ram_addr_t addr, unsigned size);
 void code_page_stored(CodePage *cp, unsigned offset, unsigned size);
@@ -293,6 +296,9 @@ void tcg_quiesce(void);
 void tcg_dirty_init(void);
 void tcg_request_tlb_flush(TcgCpu *tc); /* any thread */
 
+/* Has loads and stores that page slots were no good for translated again; outside of guest code. */
+void tcg_retranslate_sites(TcgCpu *tc);
+
 /* --- cpu-exec.c, translate-all.c --- */
 bool tcg_exec_realize(TcgCpu *tc, uint32_t code_mib, GError **error);
 void tcg_cpu_exec(CPUState *cpu);
@@ -308,7 +314,7 @@ typedef struct TcgAccelConfig {
     int thread;
     bool no_revive, no_code_stores;
     bool interp, one_insn_per_tb;
-    bool no_chain, no_optimize, no_fp_inline, no_jump_table, no_loop_regs;
+    bool no_chain, no_optimize, no_fp_inline, no_jump_table, no_loop_regs, no_page_slots;
     bool lockstep; /* see lockstep.h; implies no_chain and no_jump_table */
     bool perf;
     bool split_wx; /* accepted: always so */

@@ -41,8 +41,9 @@ static void print_buffers(GString *out)
     for (unsigned i = 0; i < tcg_cpu_count(); i++) {
         const TcgCpu *tc = tcg_cpu_nth(i);
 
-        g_string_append_printf(out, "code buffer %u       %zu of %zu KiB\n", i,
-                               atomic_read(&tc->code.used) >> 10, tc->code.size >> 10);
+        g_string_append_printf(out, "code buffer %u       at %zu of %zu KiB, segment %u of %u\n", i,
+                               atomic_read(&tc->code.used) >> 10, tc->code.size >> 10, atomic_read(&tc->segment),
+                               tc->n_segments);
     }
 }
 

@@ -209,14 +209,25 @@ static bool made_of(const void *entry, const void *userp)
            !memcmp(tb->bytes, key->bytes, key->n_bytes);
 }
 
+static unsigned longest_kept(const uint64_t *kept_lengths)
+{
+    for (int word = 3; word >= 0; word--) {
+        if (kept_lengths[word]) {
+            return 64 * word + 63 - __builtin_clzll(kept_lengths[word]);
+        }
+    }
+    return 0;
+}
+
 /* Tries each length that a dropped block of the page had. */
 TranslationBlock *tb_revive_locked(ram_addr_t ram_pc, uint32_t flags, const uint8_t *bytes, unsigned n_bytes,
                                    const uint64_t *kept_lengths)
 {
+    unsigned longest = MIN(n_bytes / 2, longest_kept(kept_lengths));
     uint64_t hash = hash_start(ram_pc, flags);
     TranslationBlock *tb = NULL;
 
-    for (unsigned parcels = 1; parcels <= MIN(n_bytes, TB_MAX_KEPT_BYTES) / 2 && !tb; parcels++) {
+    for (unsigned parcels = 1; parcels <= longest && !tb; parcels++) {
         hash = hash_parcel(hash, bytes + 2 * (parcels - 1));
         if (kept_lengths[parcels / 64] >> parcels % 64 & 1) {
             KeptKey key = {ram_pc, flags, 2 * parcels, bytes};

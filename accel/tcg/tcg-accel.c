@@ -85,6 +85,8 @@ static const Field tcg_fields[] = {
     F_BOOL(TcgAccelConfig, no_code_stores, "no-code-stores", .help = "look every store beside code up"),
     F_BOOL(TcgAccelConfig, no_revive, "no-revive",
            .help = "translate again when code that changed is as it was"),
+    F_BOOL(TcgAccelConfig, no_page_slots, "no-page-slots",
+           .help = "never look first for the page that a load or store in a loop accessed last"),
     F_BOOL(TcgAccelConfig, lockstep, "lockstep",
            .help = "interpret each block beside its translation, and stop at the first difference (one CPU)"),
     F_BOOL(TcgAccelConfig, perf, "perf", .help = "write /tmp/perf-PID.map"),
@@ -145,6 +147,7 @@ static bool start_compiler(const TCGGuest *guest, GError **error)
         .no_chain = tcg_accel_config.no_chain,
         .no_fp_inline = tcg_accel_config.no_fp_inline,
         .no_jump_table = tcg_accel_config.no_jump_table,
+        .no_page_slots = tcg_accel_config.no_page_slots,
         .no_loop_regs = tcg_accel_config.no_loop_regs,
     };
 

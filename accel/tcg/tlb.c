@@ -90,6 +90,27 @@ static void note_filled(TLBIndex *index, unsigned slot, const PageAccess *pa)
     index->leaf_bits[slot] = pa->leaf_bits;
 }
 
+/* --- page slots (see include/tcg/env.h): emptied after the entries that they may be filled from --- */
+
+/* Any thread, for write slots. */
+static void empty_page_slots(PageSlot *slots)
+{
+    for (unsigned n = 0; n < PAGE_SLOTS; n++) {
+        if (atomic_read(&slots[n].limit)) {
+            atomic_set(&slots[n].limit, 0);
+        }
+    }
+}
+
+static void empty_page_slots_of(PageSlot *slots, vaddr page)
+{
+    for (unsigned n = 0; n < PAGE_SLOTS; n++) {
+        if (slots[n].tag == page) {
+            atomic_set(&slots[n].limit, 0);
+        }
+    }
+}
+
 /* --- jump tables --- */
 
 static void empty_jump(TcgCpu *tc, unsigned mode, unsigned slot)
@@ -591,6 +612,8 @@ static void flush_first_level(TcgCpu *tc, unsigned idx_mask, bool keep_global)
         spin_lock(&tlb->write_lock);
         empty_table(tc->env->tlb_write[m], &tlb->mode[m].write, keep_global);
         spin_unlock(&tlb->write_lock);
+        empty_page_slots(tc->env->read_slot[m]);
+        empty_page_slots(tc->env->write_slot[m]);
         flush_jumps(tc, m, keep_global);
     }
     flush_fetch(tlb, idx_mask, keep_global);
@@ -636,8 +659,12 @@ static void flush_mode_page(TcgCpu *tc, unsigned mode, vaddr addr, bool large)
         spin_unlock(&tc->tlb.write_lock);
     }
     if (large) {
+        empty_page_slots(tc->env->read_slot[mode]);
+        empty_page_slots(tc->env->write_slot[mode]);
         flush_jumps(tc, mode, false);
     } else {
+        empty_page_slots_of(tc->env->read_slot[mode], PAGE_OF(addr));
+        empty_page_slots_of(tc->env->write_slot[mode], PAGE_OF(addr));
         flush_jump_page(tc, mode, PAGE_OF(addr));
     }
 }
@@ -733,6 +760,11 @@ void tlb_drop_writes(TcgCpu *tc, ram_addr_t start, uint64_t length)
                 empty_slot(tc->env->tlb_write[m], index, slot);
             }
         }
+    }
+    /* entries before page slots; pairs with the barrier between filling a slot and looking at its entry again */
+    smp_mb();
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
+        empty_page_slots(tc->env->write_slot[m]);
     }
     spin_unlock(&tlb->write_lock);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From a guest pc to a translated block: claim the page, copy its bytes, let the guest's front end build IR,
- * optimise, compile, publish.
+ * From a guest pc to a translated block: claim the page, copy its bytes, and either find a dropped block that was
+ * made of them, or let the guest's front end build IR, optimise, compile; publish.
  *
  * The front end reads a copy, so that it sees one version of the bytes however often it looks.  If the page
  * changes meanwhile the block is thrown away and made again (tb_insert()).  Runs inside guest code, where a
@@ -192,6 +192,7 @@ static TranslationBlock *translate_claimed(TcgCpu *tc, vaddr pc, const PageAcces
     tc->translating_pc = pc;
     tc->translating_page2 = NO_RAM_PAGE;
     build_ir(tc, &ctx);
+    tc->ir->code_page = page->ram & TARGET_PAGE_MASK;
     tb = compile(tc);
     if (!tb) {
         leave_for_room(tc);

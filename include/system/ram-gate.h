@@ -25,6 +25,7 @@ typedef struct RamGateOps {
      * before_write() is called alone for an access that reads and writes.  NULL: that kind of access is free.
      *
      * False: they never will be, because the machine is being torn down; the access fails like one to a broken bus.
+     * Or, to a vCPU that said that it can try again: not now (ram_gate_restartable).
      */
     bool (*before_read)(RAMBlock *block, uint64_t offset, uint64_t length);
     bool (*before_write)(RAMBlock *block, uint64_t offset, uint64_t length);

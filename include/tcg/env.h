@@ -39,6 +39,23 @@ static inline unsigned tlb_index(uint64_t addr)
 }
 #define TLB_EMPTY_TAG(slot) ((uint64_t)((slot) ^ 1) << TCG_PAGE_BITS)
 
+/*
+ * The page that a load or store in translated code, or a few that share the slot, accessed last: it skips the
+ * first level then.  A hit is (addr ^ tag) < limit, unsigned.  Filled from an entry of the first level, and
+ * emptied when that is; write slots by other threads too, like the entries: an atomic store of 0 to limit.  The
+ * rest is the vCPU thread's; see tcg/x86_64/page-slots.c.
+ */
+#define PAGE_SLOTS      64 /* for each mode and direction */
+#define PAGE_SLOT_LIMIT (TCG_PAGE_SIZE - 7)
+typedef struct PageSlot {
+    uint64_t tag, addend;
+    uint64_t limit; /* PAGE_SLOT_LIMIT; 0: empty */
+    uint64_t since; /* when it was last judged */
+    int64_t fills;  /* until it is judged */
+} PageSlot;
+
+#define TCG_BAD_SITES 16
+
 /* a kernel that forks and executes jumps to some three thousand places: with 12 bits half of them conflict */
 #define JUMP_TABLE_BITS 14
 /* Where indirect and cross-page jumps look first; index from pc >> 1.  host: a block's table entry. */
@@ -71,6 +88,10 @@ typedef struct TCGEnv {
     void *unwind;          /* interpreter: sigjmp_buf * */
     uint64_t spill[TCG_MAX_TEMPS];
     uint64_t scratch[8];   /* thunks */
+    uint32_t n_bad_sites;
+    uint64_t bad_site[TCG_BAD_SITES]; /* that page slots are no good for: IRBlock.code_page + offset */
+    PageSlot read_slot[TCG_MMU_MODES][PAGE_SLOTS];
+    PageSlot write_slot[TCG_MMU_MODES][PAGE_SLOTS];
 
     JumpTableEntry jump[TCG_MMU_MODES][1u << JUMP_TABLE_BITS];
     TLBEntry tlb_read[TCG_MMU_MODES][TLB_ENTRIES];

@@ -254,6 +254,7 @@ typedef struct IRBlock {
     unsigned mmu_idx;      /* of all its memory accesses */
     unsigned jump_mode;    /* which jump table its jumps use; TCG_MMU_MODES: none, ask runtime.lookup */
     uint32_t page_offset;  /* of its first instruction */
+    uint64_t code_page;    /* with the offset of an instruction: its name, the same whenever it is translated */
     uint32_t end_offset;   /* past its last one */
     bool parallel;         /* other vCPUs exist: atomics and fences must be real */
     bool soft_fp;          /* the rounding mode cannot be had in hardware: call softfloat */

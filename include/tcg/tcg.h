@@ -82,7 +82,7 @@ static inline ptrdiff_t code_buffer_delta(const CodeBuffer *cb)
 /* Options of the compiler; each optimisation has its switch.  Constant after tcg_init(). */
 typedef struct TCGConfig {
     bool interpreter; /* run IR in C: portable back end and oracle */
-    bool no_optimize, no_chain, no_fp_inline, no_jump_table, no_loop_regs;
+    bool no_optimize, no_chain, no_fp_inline, no_jump_table, no_loop_regs, no_page_slots;
 } TCGConfig;
 
 /* Once: thunks are compiled into a buffer of their own.  @guest: register names and the pinning order. */
@@ -99,6 +99,9 @@ void tcg_unlink(const CodeBuffer *cb, const TCGCode *from, unsigned jump);
 void tcg_kill(const CodeBuffer *cb, const TCGCode *code);
 /* Undoes tcg_kill(). */
 void tcg_revive(const CodeBuffer *cb, const TCGCode *code);
+
+/* The load or store at IRBlock.code_page + offset is compiled without a page slot from now on.  Any thread. */
+void tcg_site_without_slot(uint64_t site);
 
 /*
  * Runs translated code from @code->table_entry at env->pc until something leaves it.  vCPU thread; env->pc is valid

@@ -58,7 +58,9 @@ static const FdtExtension fdt_extensions[] = {
 static const struct {
     char letter;
     RISCVExt ext;
-} fdt_letters[] = {{'i', EXT_none}, {'m', EXT_m}, {'a', EXT_a}, {'f', EXT_f}, {'d', EXT_d}, {'c', EXT_c}};
+} fdt_letters[] = {
+    {'i', EXT_none}, {'m', EXT_m}, {'a', EXT_a}, {'f', EXT_f}, {'d', EXT_d}, {'c', EXT_c}, {'b', EXT_b},
+};
 
 static bool offered(const RISCVCPU *cpu, RISCVExt ext)
 {

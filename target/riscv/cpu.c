@@ -94,6 +94,7 @@ static bool riscv_realize(CPUState *cs, GError **error)
         return false;
     }
     cpu->cfg.ext[EXT_zfhmin] |= cpu->cfg.ext[EXT_zfh];
+    cpu->cfg.ext[EXT_b] &= cpu->cfg.ext[EXT_zba] && cpu->cfg.ext[EXT_zbb] && cpu->cfg.ext[EXT_zbs];
     for (unsigned e = 1; e < EXT_COUNT; e++) {
         cpu->cfg.has[e] |= cpu->cfg.ext[e];
     }

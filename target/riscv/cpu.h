@@ -31,6 +31,7 @@ enum { RV_NO, RV_YES, RV_QUIET };
     X(f, "f", RV_YES, RV_YES)                                                                                \
     X(d, "d", RV_YES, RV_YES)                                                                                \
     X(c, "c", RV_YES, RV_YES)                                                                                \
+    X(b, "b", RV_NO, RV_YES) /* a name for zba, zbb and zbs together; the peer's rv64 does not tell it */    \
     X(zicbom, "zicbom", RV_YES, RV_YES)                                                                      \
     X(zicbop, "zicbop", RV_YES, RV_YES)                                                                      \
     X(zicboz, "zicboz", RV_YES, RV_YES)                                                                      \

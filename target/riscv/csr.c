@@ -126,6 +126,7 @@ uint64_t riscv_misa(const RISCVCPU *cpu)
     uint64_t letters = BIT_ULL('I' - 'A') | BIT_ULL('S' - 'A') | BIT_ULL('U' - 'A');
 
     letters |= riscv_has(cpu, EXT_a) ? BIT_ULL('A' - 'A') : 0;
+    letters |= riscv_has(cpu, EXT_b) ? MISA_B : 0;
     letters |= riscv_has(cpu, EXT_c) ? BIT_ULL('C' - 'A') : 0;
     letters |= riscv_has(cpu, EXT_d) ? BIT_ULL('D' - 'A') : 0;
     letters |= riscv_has(cpu, EXT_f) ? BIT_ULL('F' - 'A') : 0;

@@ -125,10 +125,10 @@ static vaddr block_of(vaddr addr)
 /* To all of the block. */
 static bool access_allowed(TCGEnv *env, vaddr addr, MMUAccessType access)
 {
+    unsigned mmu_idx = riscv_data_mmu_idx(env_riscv(env));
     TlbFill fill;
 
-    return riscv_tlb_fill(env, block_of(addr), RISCV_CACHE_BLOCK, access, riscv_data_mmu_idx(env_riscv(env)), true,
-                          &fill);
+    return riscv_tlb_fill(env, block_of(addr), RISCV_CACHE_BLOCK, access, mmu_idx, true, &fill);
 }
 
 /* The fault names the address in the register, not the block's. */

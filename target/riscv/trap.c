@@ -142,8 +142,8 @@ void riscv_raise_access(TCGEnv *env, vaddr addr, MMUAccessType access, bool page
     };
     uint64_t pc = access == MMU_INST_FETCH ? env->pc : tcg_env_pc(env);
 
-    if (!page_fault && ram_gate_closed() && ram_gate_vcpu_called()) {
-        env->pc = pc; /* it may be a wait that was cut short: once more, after what the vCPU is called for */
+    if (!page_fault && ram_gate_vcpu_called()) {
+        env->pc = pc; /* it may be a wait at the gate that was cut short: once more, after what the vCPU is called for */
         tcg_exit_to_loop(env, TCG_EXIT_REQUEST);
     }
     riscv_trap(env_riscv(env), causes[page_fault][access], addr, pc);

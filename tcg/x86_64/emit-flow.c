@@ -443,8 +443,9 @@ static bool ends_block(unsigned opc)
 static void emit_slow_paths(Emit *e)
 {
     for (unsigned i = 0; i < e->n_slow && asm_room(&e->a, 2048); i++) {
-        const SlowPath *s = &e->slow[i];
+        SlowPath *s = &e->slow[i];
 
+        s->at = asm_offset(&e->a);
         for (unsigned k = 0; k < s->n_from; k++) {
             asm_patch_here(&e->a, s->from[k]);
         }

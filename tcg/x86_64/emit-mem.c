@@ -40,11 +40,14 @@ static int emit_address(Emit *e, const IROp *op)
     return emit_sum(e, op->a, op->imm);
 }
 
-/* Leaves the addend of the page of the @size bytes at @addr in rcx, or goes to @slow. */
-static void emit_tlb_range(Emit *e, int addr, bool write, unsigned size, SlowPath *slow)
+static int32_t tlb_table(const Emit *e, bool write)
 {
-    int32_t table = write ? ENV_DISP(tlb_write) + (int32_t)(e->b->mmu_idx * sizeof(TLBEntry) * TLB_ENTRIES)
-                          : ENV_DISP(tlb_read) + (int32_t)(e->b->mmu_idx * sizeof(TLBEntry) * TLB_ENTRIES);
+    return (write ? ENV_DISP(tlb_write) : ENV_DISP(tlb_read)) +
+           (int32_t)(e->b->mmu_idx * sizeof(TLBEntry) * TLB_ENTRIES);
+}
+
+void emit_tlb_index(Emit *e, int addr, bool write, unsigned span)
+{
     Asm *a = &e->a;
 
     if (x86_host.features.bmi2) {
@@ -56,13 +59,35 @@ static void emit_tlb_range(Emit *e, int addr, bool write, unsigned size, SlowPat
     }
     asm_alu_imm(a, ALU_AND, 0, rm_reg(RCX), TLB_SLOT_MASK);
     asm_mov_rr(a, 1, RDX, addr);
-    asm_alu(a, ALU_XOR, 1, RDX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(TLBEntry, tag)));
-    asm_alu_imm(a, ALU_CMP, 1, rm_reg(RDX), TCG_PAGE_SIZE - size);
-    slow_from(e, slow, CC_A);
-    asm_load(a, 1, RCX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(TLBEntry, addend)));
+    asm_alu(a, ALU_XOR, 1, RDX,
+            rm_sib(RBP, RCX, 0, tlb_table(e, write) + (int32_t)offsetof(TLBEntry, tag)));
+    asm_alu_imm(a, ALU_CMP, 1, rm_reg(RDX), TCG_PAGE_SIZE - span);
 }
 
-static void emit_tlb(Emit *e, int addr, bool write, unsigned mem, SlowPath *slow)
+void emit_tlb_addend(Emit *e, bool write)
+{
+    asm_load(&e->a, 1, RCX,
+             rm_sib(RBP, RCX, 0, tlb_table(e, write) + (int32_t)offsetof(TLBEntry, addend)));
+}
+
+/* Leaves the addend of the page of the @size bytes at @addr in rcx, or goes to @slow. */
+static void emit_tlb_range(Emit *e, int addr, bool write, unsigned size, SlowPath *slow)
+{
+    emit_tlb_index(e, addr, write, size);
+    slow_from(e, slow, CC_A);
+    emit_tlb_addend(e, write);
+}
+
+static void emit_site_range(Emit *e, int addr, bool write, unsigned size, SlowPath *slow)
+{
+    if (site_has_slot(e)) {
+        emit_slot_check(e, addr, write, size, slow);
+    } else {
+        emit_tlb_range(e, addr, write, size, slow);
+    }
+}
+
+static void emit_alignment(Emit *e, int addr, unsigned mem, SlowPath *slow)
 {
     unsigned size = 1u << (mem & IR_MEM_SIZE);
 
@@ -71,7 +96,12 @@ static void emit_tlb(Emit *e, int addr, bool write, unsigned mem, SlowPath *slow
         asm_byte(&e->a, size - 1);
         slow_from(e, slow, CC_NE);
     }
-    emit_tlb_range(e, addr, write, size, slow);
+}
+
+static void emit_tlb(Emit *e, int addr, bool write, unsigned mem, SlowPath *slow)
+{
+    emit_alignment(e, addr, mem, slow);
+    emit_tlb_range(e, addr, write, 1u << (mem & IR_MEM_SIZE), slow);
 }
 
 static uint32_t mop_of(const Emit *e, const IROp *op, unsigned more)
@@ -144,7 +174,8 @@ static RM emit_check(Emit *e, const IROp *op, const MemGroup *g, SlowPath *s)
     if (!g) {
         addr = emit_address(e, op);
         s->reg = addr;
-        emit_tlb(e, addr, write, op->mem, s);
+        emit_alignment(e, addr, op->mem, s);
+        emit_site_range(e, addr, write, 1u << (op->mem & IR_MEM_SIZE), s);
         e->rcx_group = NULL;
         return rm_sib(RCX, addr, 0, 0);
     }
@@ -152,7 +183,7 @@ static RM emit_check(Emit *e, const IROp *op, const MemGroup *g, SlowPath *s)
         e->active_slots |= 1u << g->slot;
         s->active = e->active_slots;
         addr = emit_sum(e, g->base, g->min);
-        emit_tlb_range(e, addr, write, g->end - g->min, s);
+        emit_site_range(e, addr, write, g->end - g->min, s);
         asm_alu(&e->a, ALU_ADD, 1, RCX, rm_reg(addr));
         asm_store(&e->a, 1, slot_of(g), RCX);
     } else {

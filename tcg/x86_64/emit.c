@@ -108,7 +108,7 @@ SlowPath *new_slow(Emit *e, void (*emit)(Emit *e, const SlowPath *s))
     SlowPath *s;
 
     if (e->n_slow >= MAX_SLOW) {
-        /* Blocks have at most IR_MAX_OPS ops and no op more than two slow paths. */
+        /* Blocks have at most IR_MAX_OPS ops and no op more than three slow paths. */
         e->a.overflow = true;
         e->n_slow = 0;
     }
@@ -252,6 +252,7 @@ static bool x86_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGC
     count_uses(e);
     collect_labels(e);
     plan_groups(e);
+    plan_slots(e);
     plan_loops(e);
     emit_table_entry(e);
     for (unsigned i = 0; i < b->n_ops && asm_room(&e->a, 2048); i++) {

@@ -45,6 +45,7 @@ typedef struct Thunks {
     const void *fp_check;                       /* call */
     const void
         *fp_call; /* call; rax, rdx, rcx: a, b, c; scratch[0]: FpFunction, scratch[1]: its last argument */
+    const void *fill_slot[2][TCG_MMU_MODES]; /* see page-slots.c */
     const void *call;      /* call; rax, rdx, rcx: a, b, c; scratch[0]: IRHelper -> rax */
     const void *call_vars; /* same; the callee may change vars */
     const void *call_jump; /* jmp; the same arguments */
@@ -92,6 +93,10 @@ struct SlowPath {
     uint32_t back; /* where to go afterwards */
     uint32_t arg;
     uint8_t active; /* slots of memory groups that are open here */
+    uint32_t at;    /* its own code, once emitted */
+    SlowPath *miss; /* of a page slot: where it goes when the first level does not have the page either */
+    uint16_t span;
+    bool write;
     uint8_t loop;   /* Emit.loop here */
     FpCache fp;
 };
@@ -158,6 +163,7 @@ struct Emit {
     const MemGroup *rcx_group; /* whose slot rcx holds, from the op before */
     unsigned n_labels, n_fixups, n_slow, n_groups, n_loops;
     EmitLabel labels[IR_MAX_LABELS]; /* from here on nothing is cleared for a new block */
+    bool in_loop[IR_MAX_OPS]; /* if there are labels */
     uint8_t op_group[IR_MAX_OPS];    /* number of the op's group + 1, or 0 */
     LabelFixup fixups[MAX_FIXUPS];
     SlowPath slow[MAX_SLOW];
@@ -219,6 +225,18 @@ int cc_of(unsigned cond);
 void emit_mem(Emit *e, const IROp *op);
 /* After a slow path called C, which may have changed any mapping: groups that are open check again. */
 void forget_groups(Emit *e, uint8_t active);
+
+/* Looks for the page of @span bytes at @addr: flags say "above" when it is not there; its index is in rcx. */
+void emit_tlb_index(Emit *e, int addr, bool write, unsigned span);
+/* rcx: from the index to the addend. */
+void emit_tlb_addend(Emit *e, bool write);
+
+/* --- page-slots.c --- */
+void plan_slots(Emit *e);
+bool site_has_slot(const Emit *e);
+/* Leaves the addend of the page of the @span bytes at @addr in rcx, or goes to @miss, which was made before. */
+void emit_slot_check(Emit *e, int addr, bool write, unsigned span, SlowPath *miss);
+void make_slot_thunks(Asm *a);
 
 /* --- mem-groups.c --- */
 void plan_groups(Emit *e);

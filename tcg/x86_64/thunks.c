@@ -335,6 +335,7 @@ bool x86_init(GError **error)
     make_lookup(&a);
     make_accesses(&a);
     make_calls(&a);
+    make_slot_thunks(&a);
     cb->used = asm_offset(&a);
     return true;
 }

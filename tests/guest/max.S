@@ -17,6 +17,10 @@
     .globl test_main
     .balign 4
 test_main:
+    csrr t0, misa
+    andi t0, t0, 2
+    CHECK(t0, 2)                /* B: all of Zba, Zbb, Zbs */
+
     /* may-be-operations give zero; c.mop does nothing */
     li t0, 5
     .word 0x81c2c2f3 | 0        /* mop.r.0 t0, t0 */

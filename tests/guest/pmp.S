@@ -150,6 +150,71 @@ after_walk:
     CHECK(s9, 1)
     csrw satp, zero
 
+    /* instructions: a word in the middle of a page that may not be fetched, come upon in each way */
+    la s1, words
+    addi t0, s1, 64
+    srli t0, t0, 2
+    csrw pmpaddr0, t0
+    CFG(OPEN << 16)                     /* as yet it may, and the blocks are made */
+    WORKS(1, li a0, 0; jalr s1)
+    CHECK(a0, 32)
+    CFG((OPEN << 16) | 0x13)            /* NA4: R W */
+#define NO_FETCH(from, at, count)                                                                            \
+    addi t0, s1, from;                                                                                       \
+    li a0, 0;                                                                                                \
+    ENTER_MODE(1);                                                                                           \
+    la s8, 1f;                                                                                               \
+    jr t0;                                                                                                   \
+    .balign 4;                                                                                               \
+1:  li s8, 0;                                                                                                \
+    CHECK(s9, 1);                                                                                            \
+    addi t0, s1, 64;                                                                                         \
+    CHECK_REG(s10, t0);                                                                                      \
+    addi t0, s1, at;                                                                                         \
+    CHECK_REG(s11, t0);                                                                                      \
+    CHECK(a0, count)
+    NO_FETCH(0, 64, 16)                 /* in sequence */
+    NO_FETCH(64, 64, 0)
+    NO_FETCH(136, 64, 2)                /* by a jump */
+    NO_FETCH(152, 64, 1)                /* by a branch back */
+    addi t0, s1, 68
+    WORKS(1, li a0, 0; jalr t0)         /* what is behind it is free */
+    CHECK(a0, 15)
+    /* its other half lies in the page before: two bytes of an instruction */
+    la s1, halves
+    addi t0, s1, 64
+    srli t0, t0, 2
+    csrw pmpaddr0, t0
+    CFG((OPEN << 16) | 0x13)
+    NO_FETCH(54, 62, 2)
+    CFG((OPEN << 16) | 0x17)
+    addi t0, s1, 54
+    WORKS(1, li a0, 0; jalr t0)
+    CHECK(a0, 4)
+    /* M-mode is not held by it */
+    CFG((OPEN << 16) | 0x13)
+    li a0, 0
+    addi t0, s1, 54
+    jalr t0
+    CHECK(a0, 4)
+
+    /* cache blocks: all of the block counts */
+    li t0, 0xf0
+    csrw 0x30a, t0
+    addi t0, s0, 124
+    srli t0, t0, 2
+    csrw pmpaddr0, t0
+    CFG((OPEN << 16) | 0x10)            /* nothing in the last word of the second block */
+    WORKS(1, .insn i 0x0f, 2, x0, s0, 4)
+    addi t1, s0, 72
+    li t2, -1
+    sd t2, 64(s0)
+    FAULT(1, 7, .insn i 0x0f, 2, x0, t1, 4)
+    CHECK_REG(s10, t1)
+    ld t2, 64(s0)
+    CHECK(t2, -1)
+    FAULT(1, 7, .insn i 0x0f, 2, x0, t1, 1)
+
     /* locks: binds M-mode too, and the registers stand still */
     la t0, area + 4096
     NAPOT(pmpaddr3, t0, 12)
@@ -171,7 +236,50 @@ after_walk:
     csrw pmpaddr3, zero
     csrr t2, pmpaddr3
     CHECK_REG(t1, t2)
+    /* a locked TOR entry holds the register below it, even when that one's entry is off and not locked */
+    la t0, area + 4096
+    srli t0, t0, 2
+    csrw pmpaddr4, t0
+    csrw pmpaddr5, t0
+    csrr t0, pmpcfg0
+    li t1, 0x88
+    slli t1, t1, 40
+    or t0, t0, t1
+    csrw pmpcfg0, t0
+    csrr t1, pmpaddr4
+    csrw pmpaddr4, zero
+    csrr t2, pmpaddr4
+    CHECK_REG(t1, t2)
+    csrw pmpaddr6, zero
+    csrr t2, pmpaddr6
+    CHECK(t2, 0)
     PASS
+
+    .option push
+    .option norvc
+    .balign 4096
+words:
+    .rept 32
+    addi a0, a0, 1
+    .endr
+    ret                                 /* 128 */
+    ret
+    addi a0, a0, 1                      /* 136 */
+    addi a0, a0, 1
+    j words + 64
+    ret
+    addi a0, a0, 1                      /* 152 */
+    bnez a0, words + 64
+    ret
+    .balign 4096
+halves:
+    .space 54
+    addi a0, a0, 1
+    addi a0, a0, 1
+    addi a0, a0, 1                      /* 62 */
+    addi a0, a0, 1
+    ret
+    .option pop
 
     .bss
     .balign 4096

@@ -26,7 +26,9 @@ WINDOW = 0x40000000      # virtual address of the data pages in S- and U-mode
 ALIAS = 0x40010000       # the same pages once more, read-only
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPLAY_LIMIT = 60
-# Seeds for which there is no golden answer: the peer sets the A bit of a read-only leaf that nothing has read.
+# Seeds for which there is no golden answer: an AMO to a read-only leaf whose A bit is clear.  With one hart the peer loads,
+# which sets the bit, before it finds that it may not store.  The specification's algorithm raises the fault first and sets
+# nothing, though A, unlike D, may be set ahead of time.
 NO_GOLDEN = {9, 30}
 
 SPECIAL = [0, 1, 2, 0xff, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, (1 << 63) - 1, 1 << 63, (1 << 64) - 1,

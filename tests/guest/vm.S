@@ -261,6 +261,16 @@ test_main:
     ld t1, 0(t0)
     andi t1, t1, 0xff
     CHECK(t1, V | R)                /* a store that may not sets nothing */
+    FAULT(1, 15, amoor.d t1, zero, (s0))
+    la t0, level0
+    ld t1, 0(t0)
+    andi t1, t1, 0xff
+    CHECK(t1, V | R)                /* nor does an AMO, though it would also read */
+    FAULT(1, 15, lr.d t1, (s0); sc.d t1, t1, (s0))
+    la t0, level0
+    ld t1, 0(t0)
+    andi t1, t1, 0xff
+    CHECK(t1, V | R | A)            /* while LR is a read */
     li t0, 1
     slli t0, t0, 61
     csrc 0x30a, t0
@@ -403,6 +413,155 @@ no_adue:
     sfence.vma
     FAULT(1, 13, ld t1, 0(s0))
 
+    /* every reserved bit of a leaf; PBMT while menvcfg.PBMTE is clear; W and X without R */
+    LEAF(0, page_a, V | R | W | A | D)
+    WORKS(1, ld t1, 0(s0))
+    li s5, 54
+1:  la t1, level0
+    ld t2, 0(t1)
+    li t0, 1
+    sll t0, t0, s5
+    xor t0, t0, t2
+    sd t0, 0(t1)
+    sfence.vma
+    mv s7, t2
+    FAULT(1, 13, ld t1, 0(s0))
+    la t1, level0
+    sd s7, 0(t1)
+    addi s5, s5, 1
+    li t0, 63
+    bne s5, t0, 1b
+    LEAF(0, page_a, V | W | X | A | D)
+    FAULT(1, 15, sd t1, 0(s0))
+    FAULT(1, 13, ld t1, 0(s0))
+
+    /* a pointer to a table: A, D and U are reserved, and so are the bits above the page number; G is not */
+    LEAF(0, page_a, V | R | W | A | D)
+#define POINTER(bits)                                                                                        \
+    la t1, level0;                                                                                           \
+    srli t1, t1, 2;                                                                                          \
+    li t2, V | bits;                                                                                         \
+    or t1, t1, t2;                                                                                           \
+    la t2, level1;                                                                                           \
+    sd t1, 0(t2);                                                                                            \
+    sfence.vma
+    POINTER(A)
+    FAULT(1, 13, ld t1, 0(s0))
+    POINTER(D)
+    FAULT(1, 15, sd t1, 0(s0))
+    POINTER(U)
+    FAULT(1, 13, ld t1, 0(s0))
+    POINTER((1 << 63))
+    FAULT(1, 13, ld t1, 0(s0))
+    POINTER((1 << 61))
+    FAULT(1, 13, ld t1, 0(s0))
+    POINTER((1 << 54))
+    FAULT(1, 13, ld t1, 0(s0))
+    POINTER(W)
+    FAULT(1, 13, ld t1, 0(s0))
+    POINTER(G)
+    WORKS(1, ld t1, 0(s0))
+    POINTER(0)
+    WORKS(1, ld t1, 0(s0))
+
+    /* MXR and SUM are asked separately; neither lets S-mode execute what is U's */
+    LEAF(0, page_a, V | X | A | D | U)
+    li t0, 1 << 19
+    csrs mstatus, t0
+    FAULT(1, 13, ld t1, 0(s0))
+    li t0, 1 << 18
+    csrs mstatus, t0
+    WORKS(1, ld t1, 0(s0))
+    FAULT(1, 15, sd t1, 0(s0))
+    ENTER_MODE(1)
+    la s8, 1f
+    jr s0
+    .balign 4
+1:  li s8, 0
+    CHECK(s9, 12)
+    li t0, 1 << 19
+    csrc mstatus, t0
+    FAULT(1, 13, ld t1, 0(s0))
+    li t0, 1 << 18
+    csrc mstatus, t0
+
+    /* 1 GiB off its alignment; the upper half; the edges of the canonical halves, for data and for code */
+    la t1, root
+    li t0, ((0x80000000 + 0x200000) >> 2) | V | R | A | D
+    sd t0, 40(t1)
+    li t2, 511 * 8
+    add t2, t2, t1
+    li t0, (0x80000000 >> 2) | V | R | A | D
+    sd t0, 0(t2)
+    sfence.vma
+    li t0, 5 << 30
+    FAULT(1, 13, ld t1, 0(t0))
+    li t0, -1 << 30
+    la t1, page_b
+    li t2, 0x80000000
+    sub t1, t1, t2
+    add t0, t0, t1
+    WORKS(1, ld t1, 0(t0))
+    CHECK(t1, 0x2222)
+    li t0, 511 << 30                /* the same entry, but not sign-extended */
+    FAULT(1, 13, ld t1, 0(t0))
+    CHECK_REG(s10, t0)
+    li t0, 1 << 38
+    ENTER_MODE(1)
+    la s8, 1f
+    jr t0
+    .balign 4
+1:  li s8, 0
+    CHECK(s9, 12)
+    CHECK_REG(s10, t0)
+    CHECK_REG(s11, t0)
+
+    /* the last page there is: data up to its last byte, code that ends with it, and the first page behind it */
+    la t1, root
+    la t2, level1b
+    srli t0, t2, 2
+    ori t0, t0, V
+    li t3, 511 * 8
+    add t1, t1, t3
+    sd t0, 0(t1)
+    add t2, t2, t3
+    la t1, level0b
+    srli t0, t1, 2
+    ori t0, t0, V
+    sd t0, 0(t2)
+    add t1, t1, t3
+    la t0, page_top
+    srli t0, t0, 2
+    ori t0, t0, V | R | W | X | A | D
+    sd t0, 0(t1)
+    sfence.vma
+    li t3, -16
+    li t1, 0x5a
+    WORKS(1, sb t1, 3(t3); lbu t2, 3(t3))
+    CHECK(t2, 0x5a)
+    ENTER_MODE(1)
+    li t0, -8
+    jalr t0
+    CHECK(a0, 0x77)
+    lbu t2, -1(zero)
+    lwu t3, -4(zero)
+    EXPECT_TRAP(13, ld t1, -4(zero))
+    CHECK(s10, 0)
+    CHECK(t2, 0)
+    CHECK(t3, 0x00008067)
+    li t3, -4
+    FAULT(1, 15, sd t1, 0(t3))
+    CHECK(s10, 0)
+    ENTER_MODE(1)
+    la s8, 1f
+    li t0, -12
+    jr t0                               /* runs off the end */
+    .balign 4
+1:  li s8, 0
+    CHECK(s9, 12)
+    CHECK(s10, 0)
+    CHECK(s11, 0)
+
     /* page table where nobody is: access fault of the access's kind */
     la t1, level1
     li t0, (0x70000000000 >> 2) | V
@@ -451,6 +610,15 @@ page_straddle:
     ret
     .option pop
     .balign 4096
+
+page_top:
+    .option push
+    .option norvc
+    .space 4084
+    beqz zero, page_top + 4096          /* to address 0 */
+    li a0, 0x77
+    ret
+    .option pop
 
     .globl page_straddle2
     .equ page_straddle2, page_straddle + 4096

@@ -4,9 +4,9 @@
 
 interop.py EMULATOR GOLDEN-FOLDER [--storer ELF] [--peer QEMU] [--guest FOLDER] [TEST ...]
 
-TEST: golden (streams that QEMU wrote, no QEMU needed), stopped (bare-metal machines, both ways), postcopy (the same
-while they run, and with a link that breaks), linux (a guest of
---guest, from scripts/get-guest, there and back five times).  What needs a QEMU is skipped without one: --peer or the
+TEST: golden (streams that QEMU wrote, no QEMU needed), stopped (bare-metal machines, both ways), postcopy (the same,
+with one connection and two, and links that break), linux (a guest of --guest, from scripts/get-guest, there and back
+five times).  What needs a QEMU is skipped without one: --peer or the
 environment's GODWIT_PEER; scripts/get-peer fetches it.
 """
 import argparse
@@ -301,8 +301,10 @@ def main():
         try:
             getattr(interop, 'test_' + test)()
             done += 1
-        except (Failed, MachineError) as error:
+        except (Failed, MachineError, OSError) as error:
             print(f'interop: {test}: {error}', file=sys.stderr)
+            for machine in interop.machines:
+                print(f'{machine.name} (status {machine.process.poll()}): {machine.log()}', file=sys.stderr)
             return 1
         finally:
             interop.close()

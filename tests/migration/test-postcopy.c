@@ -344,6 +344,40 @@ static void test_failed_recovery_can_be_repeated(void)
     finish(pair.from, pair.to, &plain);
 }
 
+typedef struct Read {
+    QTestState *qts;
+    uint64_t addr, value;
+} Read;
+
+static gpointer read_thread(gpointer opaque)
+{
+    Read *read = opaque;
+
+    read->value = qtest_readq(read->qts, read->addr);
+    return NULL;
+}
+
+/* The main loop waits for a page that is at the other end of a broken link. */
+static void test_recover_out_of_band(void)
+{
+    Pair pair = start_pair(&plain, false, "");
+    Read read = {pair.to, GUEST_START + 4096};
+    g_autofree char *uri = g_strconcat("unix:", helpers_path("again"), NULL);
+    GThread *reader;
+
+    slow_background(&pair);
+    start_postcopy(&pair);
+    break_link(&pair, pair.from);
+    reader = g_thread_new("read", read_thread, &read);
+    qtest_qmp_assert_success(pair.to, "{'exec-oob': 'migrate-recover', 'id': 1, 'arguments': {'uri': %s}}", uri);
+    qtest_qmp_assert_success(pair.from, "{'execute': 'migrate', 'arguments': {'uri': %s, 'resume': true}}", uri);
+    g_thread_join(reader);
+    g_assert_cmphex(read.value, ==, qtest_readq(pair.from, read.addr));
+    fast_background(&pair);
+    wait_status(pair.from, "completed");
+    finish(pair.from, pair.to, &plain);
+}
+
 /* The destination says what it is waiting for, still answers, stops and ends. */
 static void test_source_is_killed(void)
 {
@@ -417,6 +451,29 @@ static void test_destination_without_the_capability(void)
     migrate(from, uri);
     why = wait_failed(from);
     g_assert_nonnull(strstr(why, "turn it on here as well"));
+    check_guest_runs(from, "source");
+    qtest_set_expected_status(to, 1);
+    qtest_wait_exit(to);
+    qtest_quit(from);
+    qtest_quit(to);
+}
+
+/* The package does not load: the machine has not moved, and goes on. */
+static void test_destination_that_lacks_a_device(void)
+{
+    static const Guest more = {.args = "-M virt -m 64M", .harts = 2, .bytes = 8 * MIB};
+    g_autofree char *uri = unix_uri();
+    g_autofree char *why = NULL;
+    QTestState *from = start_source(&plain);
+    QTestState *to = start_destination(&more, uri, CAPABILITIES);
+
+    set_capability(from, "postcopy-ram", true);
+    slow_migration(from);
+    migrate(from, uri);
+    wait_status(from, "active");
+    execute(from, "migrate-start-postcopy");
+    why = wait_failed(from);
+    g_assert_true(g_str_has_prefix(why, "the destination failed: section 'riscv_mtimer'"));
     check_guest_runs(from, "source");
     qtest_set_expected_status(to, 1);
     qtest_wait_exit(to);
@@ -498,9 +555,11 @@ int main(int argc, char **argv)
     g_test_add_func("/postcopy/link/pause-and-recover-preempt", test_recover_preempt);
     g_test_add_func("/postcopy/link/source-does-not-run-again", test_source_does_not_run_again);
     g_test_add_func("/postcopy/link/failed-recovery-can-be-repeated", test_failed_recovery_can_be_repeated);
+    g_test_add_func("/postcopy/link/recover-out-of-band", test_recover_out_of_band);
     g_test_add_func("/postcopy/link/killed-source-leaves-a-clear-state", test_source_is_killed);
     g_test_add_func("/postcopy/control/refusals", test_refusals);
     g_test_add_func("/postcopy/control/destination-without-the-capability", test_destination_without_the_capability);
+    g_test_add_func("/postcopy/control/destination-that-lacks-a-device", test_destination_that_lacks_a_device);
     g_test_add_func("/postcopy/control/cancel-before-the-start", test_cancel_before_the_start);
     g_test_add_func("/postcopy/control/hmp", test_hmp);
     result = g_test_run();

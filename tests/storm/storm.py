@@ -242,7 +242,12 @@ class Storm:
         self.check_guest(source)
 
     def random_settings(self, source):
-        self.capability(source, 'auto-converge', self.random.random() < 0.5)
+        slowed_by = self.random.choice([None, 'auto-converge', 'dirty-limit'])
+        for name in ('auto-converge', 'dirty-limit'):  # which exclude each other
+            self.capability(source, name, False)
+        if slowed_by:
+            self.capability(source, slowed_by)
+        self.parameters(source, **{'x-vcpu-dirty-limit-period': 100, 'vcpu-dirty-limit': self.random.choice([1, 8])})
         self.parameters(source, max_bandwidth=self.random.choice([0, 8 << 20, 64 << 20]),
                         downtime_limit=self.random.choice([1, 20, 300]))
 

@@ -491,6 +491,67 @@ static void test_shift_pairs(void)
     optimize = false;
 }
 
+/* Few vars, so that shifts meet what may join them, and what may look at them before. */
+static void random_shift_op(GRand *r)
+{
+    static const IRRef vars[] = {3, 4, 12, 13};
+    static const uint8_t counts[] = {1, 2, 3, 4, 32, 48, 56};
+    IRRef dst = vars[g_rand_int_range(r, 0, 4)], a = vars[g_rand_int_range(r, 0, 4)];
+    int64_t count = counts[g_rand_int_range(r, 0, 7)];
+
+    switch (g_rand_int_range(r, 0, 8)) {
+    case 0:
+    case 1:
+    case 2:
+        ir_emit(block, IR_SHL, dst, g_rand_boolean(r) ? dst : a, IR_IMM, count);
+        break;
+    case 3:
+        ir_emit(block, g_rand_boolean(r) ? IR_SHR : IR_SAR, dst, g_rand_boolean(r) ? dst : a, IR_IMM, count);
+        break;
+    case 4:
+    case 5:
+        ir_emit(block, IR_ADD, dst, a, g_rand_boolean(r) ? dst : vars[g_rand_int_range(r, 0, 4)], 0)->type =
+            g_rand_int_range(r, 0, 8) ? IR_I64 : IR_I32;
+        break;
+    case 6:
+        ir_emit(block, IR_AND, dst, a, IR_IMM, 255);
+        break;
+    default:
+        /* rarely there */
+        ir_emit(block, IR_LD, dst, g_rand_int_range(r, 0, 4) ? 16 : a, IR_NONE, 0)->mem = 3;
+    }
+}
+
+static void test_joined_shifts(void)
+{
+    g_autoptr(GRand) r = g_rand_new_with_seed(13);
+
+    optimize = true;
+    for (unsigned i = 0; i < 5000; i++) {
+        begin_block();
+        for (unsigned k = 0; k < 8; k++) {
+            ir_emit(block, IR_INSN, IR_NONE, IR_NONE, IR_NONE, 0x100 + 4 * k)->aux = 4;
+            random_shift_op(r);
+        }
+        end_block();
+        run_both(r, NULL);
+    }
+    optimize = false;
+}
+
+/* slli, add: the address of an array's element. */
+static void test_index_is_one_op(void)
+{
+    begin_block();
+    ir_emit(block, IR_SHL, 5, 5, IR_IMM, 3);
+    ir_emit(block, IR_INSN, IR_NONE, IR_NONE, IR_NONE, 0x104);
+    ir_emit(block, IR_ADD, 5, 6, 5, 0);
+    end_block();
+    tcg_optimize(block);
+    g_assert_cmpuint(block->n_ops, ==, 3);
+    g_assert_cmpuint(block->ops[1].opc, ==, IR_SHADD);
+}
+
 static void test_hit_needs_no_call(void)
 {
     use_backend(false);
@@ -1228,6 +1289,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/optimize/changes-no-result", test_optimized_blocks);
     g_test_add_func("/tcg/memory/random-accesses-agree", test_memory);
     g_test_add_func("/tcg/optimize/shift-pairs-agree", test_shift_pairs);
+    g_test_add_func("/tcg/optimize/joined-shifts-agree", test_joined_shifts);
+    g_test_add_func("/tcg/optimize/index-is-one-op", test_index_is_one_op);
     g_test_add_func("/tcg/memory/shared-checks-agree", test_shared_checks);
     g_test_add_func("/tcg/memory/a-hit-needs-no-call", test_hit_needs_no_call);
     g_test_add_func("/tcg/memory/faults-are-exact", test_fault_is_exact);

@@ -323,6 +323,38 @@ static void test_qemu_profile_has_no_subsection_of_ours(void)
     g_byte_array_unref(stream);
 }
 
+/* A struct with a subsection of its own. */
+static void nesting_fields(StateIO *io, void *opaque)
+{
+    uint32_t *word = opaque;
+
+    state_struct_begin(io, "outer", "nesting/outer", 1, -1);
+    STATE_U32(io, *word);
+    if (state_subsection(io, "nesting/more", 1, true)) {
+        STATE_U32(io, *word);
+        state_subsection_end(io);
+    }
+    state_struct_end(io);
+}
+
+static void test_vmdesc_sizes_count_subsections(void)
+{
+    static const StateSection section = {.name = "nesting", .version = 1, .min_version = 1, .fields = nesting_fields};
+    static uint32_t word;
+    g_autoptr(GPtrArray) entries = NULL;
+    g_autofree char *expected = NULL;
+    GString *text;
+
+    state_register(&section, NULL, 0, &word);
+    entries = state_entries();
+    text = vmdesc_build("toy", entries, STATE_PROFILE_NATIVE);
+    /* the word, then mark, length, name, version and word of the subsection */
+    expected = g_strdup_printf("]}]}, \"size\": %zu}", 4 + 1 + 1 + strlen("nesting/more") + 4 + 4);
+    assert_contains(g_strdup(text->str), expected);
+    g_string_free(text, TRUE);
+    state_unregister(&section, &word);
+}
+
 static void test_vmdesc_is_json_that_names_the_fields(void)
 {
     g_autoptr(GPtrArray) entries = state_entries();
@@ -837,6 +869,7 @@ int main(int argc, char **argv)
     TEST("load/missing-section-is-an-error", load_missing_section_is_an_error);
     TEST("save/qemu-profile-has-no-subsection-of-ours", qemu_profile_has_no_subsection_of_ours);
     TEST("vmdesc/is-json-that-names-the-fields", vmdesc_is_json_that_names_the_fields);
+    TEST("vmdesc/sizes-count-subsections", vmdesc_sizes_count_subsections);
     TEST("sync/sends-pages-that-changed-and-only-those", sync_sends_pages_that_changed_and_only_those);
     TEST("ram/block-that-comes-joins", block_that_comes_joins);
     TEST("ram/block-that-goes-is-an-error", block_that_goes_is_an_error);
