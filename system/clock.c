@@ -188,8 +188,9 @@ int64_t clock_deadline_ns(void)
         int64_t expiry = clock_ticks(clock) ? first_expiry(clock) : -1;
 
         if (expiry >= 0) {
-            int64_t wait = MAX(expiry - clock_get_ns(clock), 0);
+            int64_t wait = expiry - clock_get_ns(clock); /* once: MAX() would ask twice, and time passes between */
 
+            wait = MAX(wait, 0);
             deadline = deadline < 0 ? wait : MIN(deadline, wait);
         }
     }

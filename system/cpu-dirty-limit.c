@@ -30,8 +30,9 @@ void cpu_charge_dirty_page(CPUState *cpu)
     due += (int64_t)(TARGET_PAGE_SIZE * UINT64_C(1000000000) / limit);
     cpu->dirty_due_ns = due;
     if (due - now > AHEAD_NS) {
-        int64_t until = MAX(atomic_read(&cpu->dirty_until_ns), now);
+        int64_t until = atomic_read(&cpu->dirty_until_ns);
 
+        until = MAX(until, now);
         atomic_set(&cpu->dirty_waited_ns, cpu->dirty_waited_ns + due - until);
         atomic_set(&cpu->dirty_until_ns, due);
         cpu_exit(cpu);

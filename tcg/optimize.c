@@ -30,6 +30,10 @@ typedef struct Facts {
     /* vars that an op shifted left in place, and nobody has read or may have seen since */
     uint64_t shifted;
     uint16_t shifted_by[TCG_MAX_VARS]; /* that op's index */
+    /* the ref that took the last address of this page, IR_ZERO: none; it holds it while it has address_version */
+    IRRef address;
+    uint32_t address_version;
+    int64_t address_offset;
 } Facts;
 
 static void forget(Facts *f, unsigned r)
@@ -371,12 +375,31 @@ static void note_shift(Facts *f, const IROp *op, unsigned index)
     }
 }
 
+/* An address near the last one is counted from there, which saves a load; @opc does so. */
+static void forward_page_address(const Facts *f, IROp *op, unsigned opc)
+{
+    int64_t distance = op->imm - f->address_offset;
+
+    if (f->address == IR_ZERO || f->ref[f->address].version != f->address_version || !fits_int32(distance)) {
+        return;
+    }
+    op->opc = opc;
+    op->a = f->address;
+    op->imm = distance;
+    if (opc == IR_ADD) {
+        op->b = IR_IMM;
+    }
+}
+
 static void forward_value(const Facts *f, IROp *op)
 {
     uint64_t a = 0, b = 0;
     bool const_a = known(f, op->a, &a), const_b;
 
-    if (op->opc == IR_PCREL || op->opc == IR_LDENV || op->opc == IR_MOVI) {
+    if (op->opc == IR_PCREL) {
+        forward_page_address(f, op, IR_ADD);
+    }
+    if (op->opc == IR_LDENV || op->opc == IR_MOVI) {
         return;
     }
     if (op->b == IR_IMM) {
@@ -425,15 +448,42 @@ static void forward_address(const Facts *f, IROp *op)
     }
 }
 
+/* The condition on b and a that says what @cond says of a and b. */
+static unsigned swapped(unsigned cond)
+{
+    static const uint8_t other[] = {
+        [IR_EQ] = IR_EQ,   [IR_NE] = IR_NE,   [IR_LT] = IR_GT, [IR_GE] = IR_LE,   [IR_LTU] = IR_GTU,
+        [IR_GEU] = IR_LEU, [IR_LE] = IR_GE,   [IR_GT] = IR_LT, [IR_LEU] = IR_GEU, [IR_GTU] = IR_LTU};
+
+    return other[cond];
+}
+
 static void forward_branch(const Facts *f, IROp *op)
 {
-    uint64_t b;
+    uint64_t a, b;
+    bool const_a, const_b;
 
-    if (op->opc == IR_BRCOND && op->c != IR_IMM && op->b != IR_ZERO && known(f, op->b, &b) && fits_int32(b)) {
-        op->c = IR_IMM;
-        op->aux = (int32_t)b;
-        op->b = IR_NONE;
+    if (op->opc != IR_BRCOND || op->c == IR_IMM) {
+        return;
     }
+    const_a = known(f, op->a, &a);
+    const_b = known(f, op->b, &b);
+    if (const_a && const_b && !ir_eval_cond(op->cond, op->type, a, b)) {
+        /* never taken: nothing, which the backward pass drops */
+        op->dst = IR_ZERO;
+        become_movi(op, 0);
+        return;
+    }
+    if (const_a && !const_b && fits_int32(a)) {
+        op->a = op->b;
+        op->cond = swapped(op->cond);
+        b = a;
+    } else if (!const_b || !fits_int32(b)) {
+        return;
+    }
+    op->c = IR_IMM;
+    op->aux = (int32_t)b;
+    op->b = IR_NONE;
 }
 
 static void record(Facts *f, const IROp *op)
@@ -467,14 +517,24 @@ static void record(Facts *f, const IROp *op)
     }
 }
 
+static void note_address(Facts *f, IRRef r, int64_t offset)
+{
+    f->address = r;
+    f->address_version = f->ref[r].version;
+    f->address_offset = offset;
+}
+
 static void forward(IRBlock *b)
 {
     Facts f;
 
     memset(&f, 0, (TCG_MAX_VARS + b->n_temps) * sizeof(Fact));
     f.shifted = 0;
+    f.address = IR_ZERO;
     for (unsigned i = 0; i < b->n_ops; i++) {
         IROp *op = &b->ops[i];
+        bool address = op->opc == IR_PCREL;
+        int64_t offset = op->imm;
 
         if (op->opc == IR_LABEL) {
             forget_vars(&f);
@@ -493,6 +553,9 @@ static void forward(IRBlock *b)
         } else {
             forward_address(&f, op);
             forward_branch(&f, op);
+            if (op->opc == IR_JMP_FAR) {
+                forward_page_address(&f, op, IR_JMP_IND);
+            }
         }
         note_shift(&f, op, i);
         if (op->opc == IR_CALL && (op->flags & IR_CALL_WRITES_VARS)) {
@@ -500,6 +563,9 @@ static void forward(IRBlock *b)
         }
         if (ir_op_has_dst(op)) {
             record(&f, op);
+            if (address) {
+                note_address(&f, op->dst, offset);
+            }
         }
     }
 }

@@ -232,7 +232,9 @@ static uint64_t load(TcgCpu *tc, vaddr addr, unsigned size, unsigned mmu_idx)
     if (unlikely(!pa.host_read)) {
         return device_load(tc, addr, pa.paddr, size);
     }
-    tlb_install_read(tc, addr, mmu_idx, &pa);
+    /* on its way while barriers below wait for the accesses before this */
+    __builtin_prefetch(pa.host);
+    tlb_install_load(tc, addr, mmu_idx, &pa);
     return host_load(pa.host, size);
 }
 
@@ -244,6 +246,7 @@ static void store(TcgCpu *tc, vaddr addr, uint64_t value, unsigned size, unsigne
         store_crossing(tc, addr, value, size, mmu_idx);
         return;
     }
+    tlb_note_store(tc, addr, mmu_idx);
     tlb_lookup(tc, addr, size, MMU_DATA_STORE, mmu_idx, false, &pa);
     if (unlikely(!pa.host_write)) {
         device_store(tc, addr, pa.paddr, value, size);

@@ -44,6 +44,7 @@ typedef struct TcgCpu TcgCpu;
     X(crossings, "accesses that crossed a page")                                                             \
     X(bad_sites, "loads and stores translated again without a page slot")                                    \
     X(level2_hits, "soft TLB refills from the second level")                                                 \
+    X(stores_ahead, "soft TLB entries for stores that were filled with the one for a load")                  \
     X(walks, "page table walks")                                                                             \
     X(fetch_misses, "fetch lookups that went past the fetch TLB")                                            \
     X(flushes_all, "flushes of the whole soft TLB")                                                          \
@@ -312,7 +313,7 @@ typedef struct TcgAccelConfig {
     uint32_t tb_size; /* MiB of code for all vCPUs; 0: the default */
     uint32_t tb_segments;
     int thread;
-    bool no_revive, no_code_stores;
+    bool no_revive, no_code_stores, no_store_ahead;
     bool interp, one_insn_per_tb;
     bool no_chain, no_optimize, no_fp_inline, no_jump_table, no_loop_regs, no_page_slots;
     bool lockstep; /* see lockstep.h; implies no_chain and no_jump_table */

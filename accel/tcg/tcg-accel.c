@@ -83,6 +83,8 @@ static const Field tcg_fields[] = {
     F_BOOL(TcgAccelConfig, no_loop_regs, "no-loop-regs", .help = "the same guest registers in registers everywhere"),
     F_BOOL(TcgAccelConfig, no_jump_table, "no-jump-table", .help = "look every far jump up"),
     F_BOOL(TcgAccelConfig, no_code_stores, "no-code-stores", .help = "look every store beside code up"),
+    F_BOOL(TcgAccelConfig, no_store_ahead, "no-store-ahead",
+           .help = "fill soft TLB entries for stores at stores only"),
     F_BOOL(TcgAccelConfig, no_revive, "no-revive",
            .help = "translate again when code that changed is as it was"),
     F_BOOL(TcgAccelConfig, no_page_slots, "no-page-slots",

@@ -46,8 +46,9 @@ static void slot_put(uint64_t *slots, unsigned slot, bool in)
         for (uint64_t bits_ = (filled)[w_] & ~((but) ? ((const uint64_t *)(but))[w_] : 0), slot;             \
              bits_ && (slot = w_ * 64 + __builtin_ctzll(bits_), true); bits_ &= bits_ - 1)
 
-#define TLB_WORDS  (TLB_ENTRIES / 64)
-#define JUMP_WORDS ((1u << JUMP_TABLE_BITS) / 64)
+#define TLB_WORDS   (TLB_ENTRIES / 64)
+#define WORDS_OF_2M ((1u << (LEAF_2M_BITS - TARGET_PAGE_BITS)) / 64)
+#define JUMP_WORDS  ((1u << JUMP_TABLE_BITS) / 64)
 
 /* --- first level --- */
 
@@ -64,16 +65,23 @@ static void empty_table(TLBEntry *table, TLBIndex *index, bool keep_global)
     }
 }
 
-/* Drops the page, and every page that shares a large leaf with it. */
-static void empty_leaf(TLBEntry *table, TLBIndex *index, vaddr addr, bool large)
+/* How large a leaf may be that an address lies in. */
+typedef enum LeafReach { REACH_PAGE, REACH_2M, REACH_MORE } LeafReach;
+
+/* Drops the page, and every page that shares a large leaf with it; those of 2 MiB have neighbouring slots. */
+static void empty_leaf(TLBEntry *table, TLBIndex *index, vaddr addr, LeafReach reach)
 {
     unsigned slot = tlb_index(addr);
 
     if (atomic_read(&table[slot].tag) == PAGE_OF(addr)) {
         empty_slot(table, index, slot);
     }
-    if (large) {
-        FOREACH_SLOT (other, index->filled, TLB_WORDS, NULL) {
+    if (reach != REACH_PAGE) {
+        unsigned start = reach == REACH_2M ? tlb_index(addr >> LEAF_2M_BITS << LEAF_2M_BITS) : 0;
+        unsigned words = reach == REACH_2M ? MIN(WORDS_OF_2M, TLB_WORDS) : TLB_WORDS;
+
+        FOREACH_SLOT (n, index->filled + start / 64, words, NULL) {
+            unsigned other = start + n;
             unsigned bits = index->leaf_bits[other];
 
             if (bits > TARGET_PAGE_BITS && !((atomic_read(&table[other].tag) ^ addr) >> bits)) {
@@ -128,12 +136,18 @@ static void flush_jumps(TcgCpu *tc, unsigned mode, bool keep_global)
     }
     if (!keep_global) {
         memset(m->jump_pages, 0, sizeof(m->jump_pages));
+        memset(m->jump_2m, 0, sizeof(m->jump_2m));
     }
 }
 
 static unsigned jump_page_hash(uint64_t pc)
 {
     return ((pc >> TARGET_PAGE_BITS) ^ (pc >> 25)) % JUMP_PAGE_BITS;
+}
+
+static unsigned jump_2m_hash(uint64_t pc)
+{
+    return ((pc >> LEAF_2M_BITS) ^ (pc >> 33)) % JUMP_PAGE_BITS;
 }
 
 /* Most pages that are flushed hold no code.  A block at the end of the page before may straddle into this
@@ -170,6 +184,8 @@ void tlb_jump_insert(TcgCpu *tc, unsigned mode, uint64_t pc, const void *host, b
     slot_put(m->jump_global, slot, global);
     slot_add(m->jump_pages, jump_page_hash(pc));
     slot_add(m->jump_pages, jump_page_hash(pc + 2));
+    slot_add(m->jump_2m, jump_2m_hash(pc));
+    slot_add(m->jump_2m, jump_2m_hash(pc + 2));
 }
 
 /* --- where large leaves may be; these ask for less than a lookup and may say yes for nothing --- */
@@ -207,9 +223,12 @@ static bool in_large_1g(const TLBMode *m, vaddr addr)
     return large_in(m->large_1g, large_hash(addr, LEAF_1G_BITS));
 }
 
-static bool in_large_leaf(const TLBMode *m, vaddr addr)
+static LeafReach leaf_reach(const TLBMode *m, vaddr addr)
 {
-    return m->larger_than_1g || in_large_2m(m, addr) || in_large_1g(m, addr);
+    if (m->larger_than_1g || in_large_1g(m, addr)) {
+        return REACH_MORE;
+    }
+    return in_large_2m(m, addr) ? REACH_2M : REACH_PAGE;
 }
 
 /* --- second level --- */
@@ -222,7 +241,8 @@ static TLB2Entry *leaf_set(SoftTLB *tlb, vaddr addr, unsigned class_bits)
     case LEAF_2M_BITS:
         return tlb->leaf_2m[(addr >> LEAF_2M_BITS) % TLB2_SETS_2M];
     default:
-        return tlb->leaf_4k[((addr >> TARGET_PAGE_BITS) ^ (addr >> 23)) % TLB2_SETS_4K];
+        /* neighbours share a set, so that those of few pages lie in few of the host's cache lines */
+        return tlb->leaf_4k[((addr >> (TARGET_PAGE_BITS + 2)) ^ (addr >> 25)) % TLB2_SETS_4K];
     }
 }
 
@@ -495,8 +515,10 @@ static bool find_page(TcgCpu *tc, vaddr addr, unsigned size, MMUAccessType acces
 
     if (e && e->prot & prot_needed[access]) {
         tcg_stat(tc, level2_hits);
-        *pa = (PageAccess){
-            .paddr = e->pbase + (addr - e->vbase), .leaf_bits = e->leaf_bits, .global = e->global};
+        *pa = (PageAccess){.paddr = e->pbase + (addr - e->vbase),
+                           .leaf_bits = e->leaf_bits,
+                           .prot = e->prot,
+                           .global = e->global};
         locate(tc, pa);
         return true;
     }
@@ -505,7 +527,8 @@ static bool find_page(TcgCpu *tc, vaddr addr, unsigned size, MMUAccessType acces
         return false;
     }
     fill.page_bits = MIN(fill.page_bits, MAX_LEAF_BITS);
-    *pa = (PageAccess){.paddr = PAGE_OF(fill.paddr) | (addr & ~TARGET_PAGE_MASK), .global = fill.global};
+    *pa = (PageAccess){
+        .paddr = PAGE_OF(fill.paddr) | (addr & ~TARGET_PAGE_MASK), .prot = fill.prot, .global = fill.global};
     if (fill.page_bits >= TARGET_PAGE_BITS) {
         insert_leaf(&tc->tlb, addr, mmu_idx, &fill);
         pa->leaf_bits = fill.page_bits;
@@ -646,22 +669,25 @@ void tlb_flush(TCGEnv *env)
 }
 
 /* The biggest leaf that may hold @addr decides how far its jump table entries are dropped. */
-static void flush_mode_page(TcgCpu *tc, unsigned mode, vaddr addr, bool large)
+static void flush_mode_page(TcgCpu *tc, unsigned mode, vaddr addr, LeafReach reach)
 {
     TLBMode *m = &tc->tlb.mode[mode];
     const TLBEntry *write = &tc->env->tlb_write[mode][tlb_index(addr)];
+    bool large = reach != REACH_PAGE;
 
-    empty_leaf(tc->env->tlb_read[mode], &m->read, addr, large);
+    empty_leaf(tc->env->tlb_read[mode], &m->read, addr, reach);
     /* other threads only empty write entries: one that is absent stays so */
     if (large || atomic_read(&write->tag) == PAGE_OF(addr)) {
         spin_lock(&tc->tlb.write_lock);
-        empty_leaf(tc->env->tlb_write[mode], &m->write, addr, large);
+        empty_leaf(tc->env->tlb_write[mode], &m->write, addr, reach);
         spin_unlock(&tc->tlb.write_lock);
     }
     if (large) {
         empty_page_slots(tc->env->read_slot[mode]);
         empty_page_slots(tc->env->write_slot[mode]);
-        flush_jumps(tc, mode, false);
+        if (reach == REACH_MORE || slot_in(m->jump_2m, jump_2m_hash(addr))) {
+            flush_jumps(tc, mode, false);
+        }
     } else {
         empty_page_slots_of(tc->env->read_slot[mode], PAGE_OF(addr));
         empty_page_slots_of(tc->env->write_slot[mode], PAGE_OF(addr));
@@ -677,11 +703,11 @@ static void flush_page(TcgCpu *tc, vaddr addr, int asid)
     tcg_stat(tc, flushes_page);
     tc->tlb.flushes++;
     FOREACH_MODE (m, ALL_MODES) {
-        bool large = in_large_leaf(&tc->tlb.mode[m], addr);
+        LeafReach reach = leaf_reach(&tc->tlb.mode[m], addr);
 
-        any_large |= large;
+        any_large |= reach != REACH_PAGE;
         if (asid < 0 || asid == tc->tlb.mode[m].asid) {
-            flush_mode_page(tc, m, addr, large);
+            flush_mode_page(tc, m, addr, reach);
         }
     }
     flush_fetch_leaf(&tc->tlb, addr, any_large);
@@ -821,6 +847,47 @@ bool tlb_install_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAcces
     return fast;
 }
 
+/*
+ * Stores foreseen.  Code that changes what it read, one page after the other, would miss twice in each.  One
+ * load in sixteen is left alone, to see whether that is still so.
+ */
+#define FORESEEN_AT_ONCE 15
+
+void tlb_note_store(TcgCpu *tc, vaddr addr, unsigned mmu_idx)
+{
+    SoftTLB *tlb = &tc->tlb;
+
+    if (tlb->lone_load == (PAGE_OF(addr) | mmu_idx)) {
+        tlb->lone_load = NO_LONE_LOAD;
+        tlb->foreseen = FORESEEN_AT_ONCE;
+    }
+}
+
+/* A store of its own would pass the gate first, and lockstep has to see the first store to a page. */
+static bool may_foresee(const PageAccess *pa)
+{
+    return pa->leaf_bits && pa->prot & PAGE_WRITE && !ram_gate_closed() && !tcg_accel_config.no_store_ahead &&
+           !tcg_accel_config.lockstep;
+}
+
+void tlb_install_load(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
+{
+    SoftTLB *tlb = &tc->tlb;
+
+    tlb_install_read(tc, addr, mmu_idx, pa);
+    if (!may_foresee(pa)) {
+        return;
+    }
+    if (!tlb->foreseen) {
+        tlb->lone_load = PAGE_OF(addr) | mmu_idx;
+        return;
+    }
+    tlb->foreseen--;
+    if (tlb_install_write(tc, addr, mmu_idx, pa)) {
+        tcg_stat(tc, stores_ahead);
+    }
+}
+
 void tlb_init(TcgCpu *tc)
 {
     SoftTLB *tlb = &tc->tlb;
@@ -841,6 +908,7 @@ void tlb_init(TcgCpu *tc)
     for (unsigned i = 0; i < FETCH_TLB_ENTRIES; i++) {
         tlb->fetch[i].tag = UINT64_MAX;
     }
+    tlb->lone_load = NO_LONE_LOAD;
     forget_windows(tlb);
     spin_init(&tlb->write_lock);
 }

@@ -34,6 +34,7 @@ typedef struct TLBMode {
     ram_addr_t write_page[TLB_ENTRIES]; /* under write_lock: where the page lies in RAM */
     JumpSlots jump_filled, jump_global;
     uint64_t jump_pages[JUMP_PAGE_BITS / 64]; /* hashes of pages that jump table entries lie in, or did */
+    uint64_t jump_2m[JUMP_PAGE_BITS / 64];    /* the same of stretches of 2 MiB */
     uint32_t jump_flags;                      /* key of the blocks that this mode's jump table leads to */
     uint16_t asid;
     /* hashes of where leaves above 4 KiB were seen since the last flush of the mode */
@@ -62,7 +63,7 @@ typedef struct TLB2Entry {
 } TLB2Entry;
 
 #define TLB2_WAYS      4
-#define TLB2_SETS_4K   2048
+#define TLB2_SETS_4K   16384 /* 256 MiB */
 #define TLB2_SETS_2M   64
 #define TLB2_SETS_1G   8
 #define TLB2_ASID_GENS 256
@@ -94,7 +95,12 @@ typedef struct SoftTLB {
 
     RamWindow window[RAM_WINDOWS];
     unsigned window_victim;
+
+    /* stores foreseen, see tlb_install_load() */
+    uint64_t lone_load; /* page | mmu index of the last refill for a load alone; NO_LONE_LOAD */
+    unsigned foreseen;  /* refills for loads that come with the entry for stores, still to be made */
 } SoftTLB;
+#define NO_LONE_LOAD UINT64_MAX
 
 /* Where one guest access goes. */
 typedef struct PageAccess {
@@ -103,6 +109,7 @@ typedef struct PageAccess {
     ram_addr_t ram;    /* of the address, when host is set */
     MemoryRegion *mr;  /* when host is set */
     uint8_t leaf_bits; /* 0: must not be cached */
+    uint8_t prot;      /* what the mapping allows at the moment, to other accesses too */
     bool global;
     bool host_read, host_write; /* what host is good for */
 } PageAccess;
@@ -118,6 +125,13 @@ bool tlb_lookup(struct TcgCpu *tc, vaddr addr, unsigned size, MMUAccessType acce
 bool tlb_lookup_fetch(struct TcgCpu *tc, vaddr addr, unsigned mmu_idx, bool probe, PageAccess *pa);
 /* Fills a first-level slot, when the access may be cached and had directly. */
 void tlb_install_read(struct TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa);
+/*
+ * The same after a load that translated code could not do.  When stores followed such loads lately the slot
+ * for stores is filled too, if a store may be plain.
+ */
+void tlb_install_load(struct TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa);
+/* A store that translated code could not do: whether a load of the same page came just before. */
+void tlb_note_store(struct TcgCpu *tc, vaddr addr, unsigned mmu_idx);
 /*
  * Whether a store may be plain because nobody waits for it; fills the slot then.  The answer holds until the
  * vCPU's next safe point.

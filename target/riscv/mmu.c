@@ -110,15 +110,11 @@ static bool pass_gate(RISCVCPU *cpu, const PTEPlace *place, bool is_write)
     return passed;
 }
 
-static bool load_pte(RISCVCPU *cpu, hwaddr addr, uint64_t *pte)
+static bool load_pte_slow(RISCVCPU *cpu, hwaddr addr, uint64_t *pte)
 {
-    const uint64_t *host = tlb_ram_host(&cpu->tcg, addr);
+    RCU_READ_LOCK_GUARD();
     PTEPlace place;
 
-    if (likely(host)) {
-        *pte = atomic_read(host);
-        return true;
-    }
     if (!find_pte(cpu, addr, &place)) {
         return false;
     }
@@ -132,9 +128,22 @@ static bool load_pte(RISCVCPU *cpu, hwaddr addr, uint64_t *pte)
     return address_space_load(cpu->cs.as, addr, 8, pte) == MEMTX_OK;
 }
 
+/* Most walks end here, and need no RCU read section: what it orders would wait for the guest's last loads. */
+static bool load_pte(RISCVCPU *cpu, hwaddr addr, uint64_t *pte)
+{
+    const uint64_t *host = tlb_ram_host(&cpu->tcg, addr);
+
+    if (likely(host)) {
+        *pte = atomic_read(host);
+        return true;
+    }
+    return load_pte_slow(cpu, addr, pte);
+}
+
 /* WALK_OK with *again: somebody changed the entry meanwhile. */
 static WalkResult set_pte_bits(RISCVCPU *cpu, hwaddr addr, uint64_t old, uint64_t bits, bool *again)
 {
+    RCU_READ_LOCK_GUARD();
     PTEPlace place;
     bool whole;
 
@@ -323,11 +332,8 @@ static WalkResult fill_translated(RISCVCPU *cpu, vaddr addr, unsigned size, MMUA
 bool riscv_tlb_fill(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx,
                     bool probe, TlbFill *fill)
 {
-    WalkResult result;
+    WalkResult result = fill_translated(env_riscv(env), addr, size, access, mmu_idx, fill);
 
-    rcu_read_lock();
-    result = fill_translated(env_riscv(env), addr, size, access, mmu_idx, fill);
-    rcu_read_unlock();
     if (result != WALK_OK && !probe) {
         riscv_raise_access(env, addr, access, result == WALK_PAGE_FAULT);
     }

@@ -362,11 +362,13 @@ static void emit_jump_indirect(Emit *e, const IROp *op)
 {
     RM base = rm_of(e, op->a);
 
-    if (op->a != IR_ZERO && base.reg != NO_REG && fits_s32(op->imm)) {
+    if (op->imm && base.reg != NO_REG && fits_s32(op->imm)) {
         asm_lea(&e->a, 1, RAX, rm_mem(base.reg, (int32_t)op->imm));
     } else {
         load_ref(e, RAX, op->a);
-        if (fits_s32(op->imm)) {
+        if (op->imm == 0) {
+            /* it is there */
+        } else if (fits_s32(op->imm)) {
             asm_alu_imm(&e->a, ALU_ADD, 1, rm_reg(RAX), (int32_t)op->imm);
         } else {
             asm_mov_imm(&e->a, RCX, op->imm);

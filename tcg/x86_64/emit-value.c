@@ -11,7 +11,10 @@ static bool is_wide(const IROp *op)
 static void finish(Emit *e, const IROp *op, int reg)
 {
     if (!is_wide(op) && !(op->flags & IR_VALUE_LOW32)) {
-        asm_movsxd(&e->a, reg, rm_reg(reg));
+        int d = dst_reg(e, op->dst);
+
+        asm_movsxd(&e->a, d, rm_reg(reg));
+        reg = d;
     }
     put_ref(e, op->dst, reg);
 }
@@ -40,10 +43,10 @@ static RM rm_b(Emit *e, const IROp *op)
     return op->b == IR_IMM ? rm_reg(use_b(e, op, RCX)) : rm_of(e, op->b);
 }
 
-/* op [home], x for a var that has no register. */
+/* op [home], x for a var that is in no register. */
 static bool emit_alu_in_place(Emit *e, const IROp *op, int alu)
 {
-    if (op->a != op->dst || emit_own_reg(e, op->dst) != NO_REG || !is_wide(op) || ir_is_temp(op->dst)) {
+    if (op->a != op->dst || rm_of(e, op->dst).reg != NO_REG || !is_wide(op) || ir_is_temp(op->dst)) {
         return false;
     }
     if (b_is_small(op)) {
@@ -139,8 +142,11 @@ static void emit_shift(Emit *e, const IROp *op, int shift)
 
     if (op->b == IR_IMM || op->b == IR_ZERO) {
         unsigned count = (op->b == IR_IMM ? op->imm : 0) & (w ? 63 : 31);
+        int a = rm_of(e, op->a).reg;
 
-        if (shift <= SH_ROR && x86_host.features.bmi2 && op->a != IR_ZERO) {
+        if (shift == SH_SHL && count == 1 && a != NO_REG && a != d) {
+            asm_lea(&e->a, w, d, rm_sib(a, a, 0, 0));
+        } else if (shift <= SH_ROR && x86_host.features.bmi2 && op->a != IR_ZERO) {
             asm_vex(&e->a, A_0F3A | A_F2 | 0xf0, w, d, NO_REG, rm_of(e, op->a), 1);
             asm_byte(&e->a, (shift == SH_ROL ? -count : count) & (w ? 63 : 31));
         } else {

@@ -74,15 +74,43 @@ static bool reads_a_first(const IROp *op)
     }
 }
 
-/* Whether temp @r can stay in rax: the next op is its only user and reads it first. */
-static bool stays_in_rax(const Emit *e, IRRef r)
+static const IROp *next_op(const Emit *e)
 {
     const IROp *next = e->op + 1, *end = e->b->ops + e->b->n_ops;
 
     while (next < end && next->opc == IR_INSN) {
         next++;
     }
-    return next < end && e->temp_uses[r - IR_TEMP0] == 1 && next->a == r && reads_a_first(next);
+    return next < end ? next : NULL;
+}
+
+/* Whether temp @r needs no home: the next op is its only user and reads it first. */
+static bool stays_in_rax(const Emit *e, IRRef r)
+{
+    const IROp *next = next_op(e);
+
+    return next && e->temp_uses[r - IR_TEMP0] == 1 && next->a == r && reads_a_first(next);
+}
+
+/* Whether the next op may take var @r, which rax holds too, from there: its home would make it wait. */
+static bool next_takes_rax(const Emit *e, IRRef r)
+{
+    const IROp *next = next_op(e);
+
+    if (!next || r >= TCG_MAX_VARS || is_fp_var(e, r) || tcg_state.config.no_optimize) {
+        return false;
+    }
+    switch (next->opc) {
+    case IR_BRCOND:
+        return (next->a == r || next->b == r) && !e->fp.dirty;
+    case IR_ADD:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+        return next->a == r || next->b == r;
+    default:
+        return next->a == r && next->b != r && reads_a_first(next);
+    }
 }
 
 void put_ref(Emit *e, IRRef r, int reg)
@@ -96,10 +124,13 @@ void put_ref(Emit *e, IRRef r, int reg)
         asm_mov_rr(&e->a, 1, own, reg);
     } else if (ir_is_temp(r) && stays_in_rax(e, r)) {
         asm_mov_rr(&e->a, 1, RAX, reg);
-        e->rax_temp = r;
+        e->rax_for_next = r;
     } else {
         asm_store(&e->a, 1, home_of(r), reg);
         var_changed(e, r);
+        if (reg == RAX && next_takes_rax(e, r)) {
+            e->rax_for_next = r;
+        }
     }
 }
 
@@ -165,7 +196,6 @@ static void sync_operands(Emit *e, const IROp *op)
 
 static void emit_op(Emit *e, const IROp *op)
 {
-    IRRef forwarded = e->rax_temp;
     const MemGroup *in_rcx = e->rcx_group;
 
     e->op = op;
@@ -192,8 +222,9 @@ static void emit_op(Emit *e, const IROp *op)
     default:
         emit_note(e, op);
     }
-    if (op->opc != IR_INSN && e->rax_temp == forwarded) {
-        e->rax_temp = IR_NONE;
+    if (op->opc != IR_INSN) {
+        e->in_rax = e->rax_for_next;
+        e->rax_for_next = IR_NONE;
     }
     if (ir_op_kind(op->opc) != IR_KIND_MEM && op->opc != IR_INSN && e->rcx_group == in_rcx) {
         e->rcx_group = NULL;
@@ -244,7 +275,7 @@ static bool x86_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGC
     e->b = b;
     e->code = code;
     e->cookie = cookie;
-    e->rax_temp = IR_NONE;
+    e->in_rax = e->rax_for_next = IR_NONE;
     set_loop(e, 0);
     e->insn_offset = b->page_offset;
     code->rx = cb->rx + start;

@@ -4,7 +4,7 @@
  *
  * Registers in translated code:
  *   rbp            env + ENV_BIAS, so that the first 32 vars are in reach of an 8-bit displacement
- *   rax rcx rdx    scratch; hold nothing from one op to the next, but see Emit.rax_temp
+ *   rax rcx rdx    scratch; hold nothing from one op to the next, but see Emit.in_rax
  *   xmm0-xmm2      scratch;  xmm3-xmm15: FP vars cached within a block; written home when somebody may look
  *   the other 11   pinned vars: they survive jumps between blocks; within a loop some may hold other vars
  *   rsp            16-byte aligned, where tcg_enter() left it
@@ -149,7 +149,8 @@ struct Emit {
     const IROp *op; /* being emitted */
     uint32_t insn_offset;
     uint32_t chain_common; /* code offset of the shared tail of exit stubs, 0: none yet */
-    IRRef rax_temp;        /* a temp whose only home is rax until the next op */
+    IRRef in_rax;          /* a ref that this op finds in rax; of a temp that is the only place */
+    IRRef rax_for_next;    /* what in_rax will be */
     uint8_t temp_uses[TCG_MAX_TEMPS];
 
     const RegMap *map;
@@ -187,7 +188,7 @@ static inline int emit_own_reg(const Emit *e, IRRef r)
 /* Where the value of @r is. */
 static inline RM rm_of(const Emit *e, IRRef r)
 {
-    int reg = r == e->rax_temp ? RAX : emit_own_reg(e, r);
+    int reg = r == e->in_rax ? RAX : emit_own_reg(e, r);
 
     return reg != NO_REG ? rm_reg(reg) : home_of(r);
 }

@@ -96,6 +96,9 @@ static void slow_slot(Emit *e, const SlowPath *s)
     asm_call(a, x86_host.thunks.fill_slot[s->write][e->b->mmu_idx % TCG_MMU_MODES]);
     emit_tlb_addend(e, s->write);
     jump_to_offset(a, s->back);
+    while ((uintptr_t)a->p % _Alignof(SiteInfo)) {
+        asm_byte(a, 0xcc);
+    }
     asm_patch_here(a, lea);
     asm_u64(a, e->b->code_page + s->insn_offset);
     asm_u64(a, (int64_t)slot_disp(e, s->write));
@@ -125,8 +128,12 @@ void emit_slot_check(Emit *e, int addr, bool write, unsigned span, SlowPath *mis
     s->back = asm_offset(a);
 }
 
-/* The slot's fills ran out.  Called with registers, xmm too, as translated code has them. */
-__attribute__((target("general-regs-only"), no_sanitize("thread"))) static void judge(TCGEnv *env, const SiteInfo *info)
+/*
+ * The slot's fills ran out.  Called with registers, xmm too, as translated code has them: no sanitizer may report from
+ * here.
+ */
+__attribute__((target("general-regs-only"), no_sanitize("thread", "address", "undefined"))) static void
+judge(TCGEnv *env, const SiteInfo *info)
 {
     PageSlot *slot = (PageSlot *)((char *)env + ENV_BIAS + info->slot);
     uint64_t now = __builtin_ia32_rdtsc(), took = now - slot->since;

@@ -147,6 +147,19 @@ static void test_only_an_earlier_deadline_notifies(void)
     timer_del(&b);
 }
 
+/* The time may come between any two looks at the clock: even then there is a deadline, and it is no negative one. */
+static void test_due_timer_has_a_deadline(void)
+{
+    Timer t;
+
+    timer_init(&t, CLOCK_TYPE_REALTIME, fire, "t");
+    for (int i = 0; i < 200000; i++) {
+        timer_mod(&t, clock_get_ns(CLOCK_TYPE_REALTIME) + i % 400);
+        g_assert_cmpint(clock_deadline_ns(), >=, 0);
+    }
+    timer_del(&t);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -157,5 +170,6 @@ int main(int argc, char **argv)
     g_test_add_func("/clock/virtual/standing-fires-nothing", test_standing_clock_fires_nothing);
     g_test_add_func("/clock/virtual/offset-survives-stop-and-start", test_offset_survives_stop_and_start);
     g_test_add_func("/clock/notify/only-an-earlier-deadline", test_only_an_earlier_deadline_notifies);
+    g_test_add_func("/clock/deadline/of-a-timer-that-is-due", test_due_timer_has_a_deadline);
     return g_test_run();
 }

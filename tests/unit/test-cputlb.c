@@ -27,6 +27,7 @@ enum { HALT, ADDI, LD, ST, BNE, JMP, JR, AMOADD, LI, BLTU, SLOW, MARK, LOOP };
 typedef struct ToyCPU {
     TCGEnv tcg;
     uint16_t asid;
+    bool read_only; /* all there is */
     CPUState cs;
 } ToyCPU;
 
@@ -161,6 +162,9 @@ static bool toy_tlb_fill(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType a
     ToyCPU *toy = (ToyCPU *)env;
 
     *fill = (TlbFill){.prot = PAGE_READ | PAGE_WRITE | PAGE_EXEC, .page_bits = 12, .asid = toy->asid};
+    if (toy->read_only && access != MMU_DATA_STORE) {
+        fill->prot &= ~PAGE_WRITE;
+    }
     if (addr >= GIANT) {
         fill->page_bits = 39;
         fill->paddr = RAM_BASE + (addr & TARGET_PAGE_MASK & (RAM_SIZE - 1));
@@ -771,6 +775,98 @@ static void test_flush_beside_large(void)
     g_assert_cmpuint(stats(0)->walks, ==, walks);
 }
 
+/* --- stores foreseen --- */
+
+static void store(vaddr addr, uint64_t value)
+{
+    current_cpu = cpu[0];
+    cpu_store(cpu[0]->env, addr, value, 3, 0);
+    current_cpu = NULL;
+}
+
+/* After this the next load brings the entry for stores along. */
+static void load_and_store(uint64_t offset)
+{
+    TcgCpu *tc = cpu[0]->accel;
+
+    tc->tlb.foreseen = 0;
+    load(RAM_BASE + offset);
+    store(RAM_BASE + offset, 1);
+}
+
+static void test_foreseen(void)
+{
+    uint64_t slow;
+
+    tlb_flush(cpu[0]->env);
+    load_and_store(DATA_AT);
+    load(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE);
+    slow = stats(0)->slow_stores;
+    store(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE, 5);
+    g_assert_cmpuint(stats(0)->slow_stores, ==, slow);
+    g_assert_cmpuint(word_at(DATA_AT + TARGET_PAGE_SIZE), ==, 5);
+}
+
+static void test_foreseen_loads_alone(void)
+{
+    uint64_t ahead = stats(0)->stores_ahead;
+
+    tlb_flush(cpu[0]->env);
+    ((TcgCpu *)cpu[0]->accel)->tlb.foreseen = 0;
+    load(RAM_BASE + DATA_AT);
+    load(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE);
+    g_assert_cmpuint(stats(0)->stores_ahead, ==, ahead);
+}
+
+static void test_foreseen_read_only(void)
+{
+    ToyCPU *toy = (ToyCPU *)cpu[0]->env;
+    uint64_t walks;
+
+    tlb_flush(cpu[0]->env);
+    load_and_store(DATA_AT);
+    toy->read_only = true;
+    load(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE);
+    walks = stats(0)->walks;
+    store(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE, 6); /* asks the guest */
+    g_assert_cmpuint(stats(0)->walks, ==, walks + 1);
+    toy->read_only = false;
+    tlb_flush(cpu[0]->env);
+}
+
+static void test_foreseen_marks(void)
+{
+    start_log();
+    tlb_flush(cpu[0]->env);
+    store(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE, 1);
+    tlb_flush(cpu[0]->env);
+    load_and_store(DATA_AT);
+    physical_memory_test_and_clear_dirty(ram_addr(DATA_AT + TARGET_PAGE_SIZE), TARGET_PAGE_SIZE,
+                                         DIRTY_MEMORY_MIGRATION, NULL);
+    physical_memory_quiesce();
+    load(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE);
+    store(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE, 7);
+    g_assert_true(migration_dirty(DATA_AT + TARGET_PAGE_SIZE));
+    stop_log();
+}
+
+/* D4 for the entry that a load brought. */
+static void test_foreseen_rearm(void)
+{
+    start_log();
+    tlb_flush(cpu[0]->env);
+    store(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE, 1);
+    tlb_flush(cpu[0]->env);
+    load_and_store(DATA_AT);
+    load(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE);
+    physical_memory_test_and_clear_dirty(ram_addr(DATA_AT + TARGET_PAGE_SIZE), TARGET_PAGE_SIZE,
+                                         DIRTY_MEMORY_MIGRATION, NULL);
+    physical_memory_quiesce();
+    store(RAM_BASE + DATA_AT + TARGET_PAGE_SIZE, 8);
+    g_assert_true(migration_dirty(DATA_AT + TARGET_PAGE_SIZE));
+    stop_log();
+}
+
 /* --- devices, topology --- */
 
 static MemTxResult dev_read(void *opaque, hwaddr addr, uint64_t *data, unsigned size)
@@ -924,6 +1020,36 @@ static void test_slot_outlives_entry(void)
     run_loop(LD, page, 0, 1);
     g_assert_cmpuint(*var(0, 1), ==, 10);
     set_asid(0);
+}
+
+/* Jumps into a large leaf go when any of its pages is flushed; others stay when none leads into it. */
+static void check_jump_after_flush(uint64_t pc, uint64_t expected)
+{
+    const vaddr large = WINDOW + 0x40000000;
+    const TCGEnv *env = cpu[0]->env;
+    const JumpTableEntry *e = &env->jump[0][jump_table_index(pc)];
+
+    tlb_flush(cpu[0]->env);
+    load(large);
+    tlb_jump_insert(cpu[0]->accel, 0, pc, host, false);
+    tlb_flush_page(cpu[0]->env, large + 9 * TARGET_PAGE_SIZE);
+    g_assert_cmphex(e->pc, ==, expected);
+    tlb_flush(cpu[0]->env);
+}
+
+static void test_flush_large_jump(void)
+{
+    check_jump_after_flush(WINDOW + 0x40005000, UINT64_MAX);
+}
+
+static void test_flush_large_straddling_jump(void)
+{
+    check_jump_after_flush(WINDOW + 0x40000000 - 2, UINT64_MAX);
+}
+
+static void test_flush_large_data(void)
+{
+    check_jump_after_flush(RAM_BASE + CODE_AT, RAM_BASE + CODE_AT);
 }
 
 static void test_slot_flush_large(void)
@@ -1275,6 +1401,19 @@ static void test_gate_load_opens_no_store(void)
     ram_gate_open();
 }
 
+/* Nor when stores are foreseen after loads. */
+static void test_gate_load_foresees_nothing(void)
+{
+    tlb_flush(cpu[0]->env);
+    load_and_store(DATA_AT);
+    close_gate();
+    access_once(LD, DATA_AT);
+    g_assert_cmpuint(gate.write_pages & PAGE_BIT(DATA_AT), ==, 0);
+    access_once(ST, DATA_AT);
+    g_assert_true(gate.write_pages & PAGE_BIT(DATA_AT));
+    ram_gate_open();
+}
+
 static void test_gate_store_once(void)
 {
     uint64_t slow;
@@ -1332,15 +1471,24 @@ int main(int argc, char **argv)
     g_test_add_func("/cputlb/code/D4-remembered-page-marks-again", test_code_store_rearm);
     g_test_add_func("/cputlb/code/flush-all", test_flush_all);
     g_test_add_func("/cputlb/code/full-cache-loses-its-oldest-segment", test_evict);
+    g_test_add_func("/cputlb/foreseen/store-after-load-is-fast", test_foreseen);
+    g_test_add_func("/cputlb/foreseen/not-where-only-loads-come", test_foreseen_loads_alone);
+    g_test_add_func("/cputlb/foreseen/not-without-permission", test_foreseen_read_only);
+    g_test_add_func("/cputlb/foreseen/not-where-somebody-waits", test_foreseen_marks);
+    g_test_add_func("/cputlb/foreseen/D4-rearm-empties", test_foreseen_rearm);
     g_test_add_func("/cputlb/asid/switch-back-needs-no-walk", test_switch_asid);
     g_test_add_func("/cputlb/asid/flush-keeps-others-and-global", test_flush_asid);
     g_test_add_func("/cputlb/page/flush-drops-one-page", test_flush_page);
     g_test_add_func("/cputlb/page/flush-drops-whole-large-leaf", test_flush_large);
     g_test_add_func("/cputlb/page/flush-drops-whole-giant-leaf", test_flush_giant);
     g_test_add_func("/cputlb/page/flush-beside-large-leaf-keeps-it", test_flush_beside_large);
+    g_test_add_func("/cputlb/page/flush-of-large-leaf-drops-jumps-into-it", test_flush_large_jump);
+    g_test_add_func("/cputlb/page/flush-of-large-leaf-drops-straddling-jump", test_flush_large_straddling_jump);
+    g_test_add_func("/cputlb/page/flush-of-large-leaf-keeps-jumps-elsewhere", test_flush_large_data);
     g_test_add_func("/cputlb/gate/fetch-passes", test_gate_fetch);
     g_test_add_func("/cputlb/gate/load-passes-once", test_gate_load_once);
     g_test_add_func("/cputlb/gate/load-opens-no-store", test_gate_load_opens_no_store);
+    g_test_add_func("/cputlb/gate/load-foresees-no-store", test_gate_load_foresees_nothing);
     g_test_add_func("/cputlb/gate/store-passes-once", test_gate_store_once);
     g_test_add_func("/cputlb/gate/atomic-passes", test_gate_atomic);
     g_test_add_func("/cputlb/gate/crossing-passes-both-pages", test_gate_crossing);

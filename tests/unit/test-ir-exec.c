@@ -621,6 +621,107 @@ static IROp *emit_brcond(IRCond cond, IRRef a, IRRef b, int64_t target)
     return op;
 }
 
+/* Every condition, with constants on either side, both or none. */
+static void test_branches_on_constants(void)
+{
+    g_autoptr(GRand) r = g_rand_new_with_seed(21);
+
+    optimize = true;
+    for (unsigned i = 0; i < 2000; i++) {
+        IRRef operands[2];
+
+        begin_block();
+        for (unsigned k = 0; k < 2; k++) {
+            operands[k] = g_rand_int_range(r, 0, 4) ? 5 + 15 * k : IR_ZERO;
+            if (operands[k] != IR_ZERO && g_rand_boolean(r)) {
+                ir_emit(block, IR_MOVI, operands[k], IR_NONE, IR_NONE, interesting(r));
+            }
+        }
+        emit_brcond(i % (IR_GTU + 1), operands[0], operands[1], 0x180)->type = g_rand_boolean(r) ? IR_I64 : IR_I32;
+        ir_emit(block, IR_MOVI, 7, IR_NONE, IR_NONE, 1);
+        end_block();
+        run_both(r, NULL);
+    }
+    optimize = false;
+}
+
+static void test_branch_never_taken(void)
+{
+    begin_block();
+    ir_emit(block, IR_MOVI, 5, IR_NONE, IR_NONE, 4);
+    emit_brcond(IR_LTU, 5, IR_ZERO, 0x180);
+    end_block();
+    tcg_optimize(block);
+    g_assert_cmpuint(block->n_ops, ==, 2);
+    g_assert_cmpuint(block->ops[0].opc, ==, IR_MOVI);
+}
+
+/* auipc of one place, then of others, and a call of another page. */
+static void test_near_addresses(void)
+{
+    g_autoptr(GRand) r = g_rand_new_with_seed(22);
+
+    begin_block();
+    ir_emit(block, IR_PCREL, 5, IR_NONE, IR_NONE, 0x12345);
+    ir_emit(block, IR_PCREL, 5, IR_NONE, IR_NONE, 0x12341);
+    ir_emit(block, IR_STENV, IR_NONE, 5, IR_NONE, offsetof(TCGEnv, scratch[7]))->mem = 3;
+    ir_emit(block, IR_PCREL, 20, IR_NONE, IR_NONE, 0x12341);
+    ir_emit(block, IR_MOVI, 5, IR_NONE, IR_NONE, 1);
+    ir_emit(block, IR_PCREL, 6, IR_NONE, IR_NONE, INT64_C(0x700000000));
+    ir_emit(block, IR_PCREL, 1, IR_NONE, IR_NONE, 0x104);
+    ir_emit(block, IR_JMP_FAR, IR_NONE, IR_NONE, IR_NONE, 0x5080);
+    optimize = true;
+    lookup_result = NULL;
+    run_both(r, NULL);
+    optimize = false;
+    g_assert_cmphex(env->pc, ==, PAGE_BASE + 0x5080);
+    g_assert_cmpuint(block->ops[block->n_ops - 1].opc, ==, IR_JMP_IND);
+}
+
+/* Ops that take what the op before left in rax: vars without registers, each result used at once. */
+static void test_results_used_at_once(void)
+{
+    static const IROpcode opcodes[] = {IR_MOV,    IR_ADD,    IR_SUB,   IR_AND,   IR_OR,  IR_XOR, IR_SHL, IR_SHR,
+                                       IR_SAR,    IR_SEXT8,  IR_SEXT32, IR_ZEXT16, IR_MUL, IR_SHADD, IR_ANDN,
+                                       IR_SETCOND, IR_ROTL};
+    g_autoptr(GRand) r = g_rand_new_with_seed(23);
+
+    for (unsigned i = 0; i < 5000; i++) {
+        IRRef last = 20;
+
+        optimize = g_rand_boolean(r);
+        begin_block();
+        for (unsigned k = 0; k < 8; k++) {
+            IRRef dst = g_rand_int_range(r, 0, 6) ? g_rand_int_range(r, 20, 23) : 5;
+            IRRef other = g_rand_int_range(r, 0, 4) ? g_rand_int_range(r, 20, 23) : 5;
+            bool swap = g_rand_boolean(r), imm = !g_rand_int_range(r, 0, 3);
+            IROpcode opc = opcodes[g_rand_int_range(r, 0, G_N_ELEMENTS(opcodes))];
+            IROp *op;
+
+            if (!g_rand_int_range(r, 0, 5)) {
+                emit_brcond(g_rand_int_range(r, 0, IR_GTU + 1), swap ? last : other, swap ? other : last, 0x180);
+            } else if (!g_rand_int_range(r, 0, 5)) {
+                /* the address too is fresh */
+                ir_emit(block, IR_MOV, 20, 16, IR_NONE, 0);
+                ir_emit(block, IR_ST, IR_NONE, 20, swap ? 20 : other, 8)->mem = g_rand_int_range(r, 0, 4);
+            } else {
+                op = ir_emit(block, opc, dst, swap ? last : other, swap ? other : last, 0);
+                op->type = g_rand_boolean(r) && opc != IR_SHADD ? IR_I32 : IR_I64;
+                if (opc == IR_SHADD) {
+                    op->imm = 1 + k % 3;
+                } else if (imm && opc != IR_MOV) {
+                    op->b = IR_IMM;
+                    op->imm = g_rand_int_range(r, 0, 8);
+                }
+                last = dst;
+            }
+        }
+        end_block();
+        run_both(r, NULL);
+    }
+    optimize = false;
+}
+
 static void test_loop(void)
 {
     for (int interpreter = 0; interpreter < 2; interpreter++) {
@@ -1291,6 +1392,10 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/optimize/shift-pairs-agree", test_shift_pairs);
     g_test_add_func("/tcg/optimize/joined-shifts-agree", test_joined_shifts);
     g_test_add_func("/tcg/optimize/index-is-one-op", test_index_is_one_op);
+    g_test_add_func("/tcg/optimize/branches-on-constants-agree", test_branches_on_constants);
+    g_test_add_func("/tcg/optimize/never-taken-branches-go", test_branch_never_taken);
+    g_test_add_func("/tcg/optimize/near-addresses-agree", test_near_addresses);
+    g_test_add_func("/tcg/value/results-used-at-once-agree", test_results_used_at_once);
     g_test_add_func("/tcg/memory/shared-checks-agree", test_shared_checks);
     g_test_add_func("/tcg/memory/a-hit-needs-no-call", test_hit_needs_no_call);
     g_test_add_func("/tcg/memory/faults-are-exact", test_fault_is_exact);
