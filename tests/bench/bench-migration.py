@@ -306,7 +306,7 @@ class Bench:
         columns = ['total ms', 'downtime ms', 'MiB/s', 'passes', 'CPU s', 'disk MiB', 'restore ms', 'cold restore ms',
                    'alone', 'migrating']
         more_is_better = ('MiB/s', 'alone', 'migrating')
-        print(f'\n{"":<54}{"":<18}{"godwit":>12}{"qemu":>12}{"ratio":>8}')
+        print(f'\n{"":<72}{"":<18}{"godwit":>12}{"qemu":>12}{"ratio":>8}')
         for row in self.rows:
             label = row
             for column in columns:
@@ -318,7 +318,7 @@ class Bench:
                 if ours and theirs and column not in ('passes', 'disk MiB'):
                     ratio = f'{ours / theirs if column in more_is_better else theirs / ours:.2f}'
                 cell = lambda v: f'{"-" if v is None else format(v, ".1f"):>12}'
-                print(f'{label:<54}{column:<18}{cell(ours)}{cell(theirs)}{ratio:>8}')
+                print(f'{label:<72}{column:<18}{cell(ours)}{cell(theirs)}{ratio:>8}')
                 label = ''
 
     def run(self):
@@ -342,16 +342,25 @@ class Bench:
         for guest in guests:
             first = guest is guests[0]
             for way in SOCKETS if first else [UNIX]:
-                self.precopy(name, binary, guest, way)
+                self.attempt(self.precopy, name, binary, guest, way)
             for way in FILES if first else [ONE_WRITER]:
-                self.save_and_restore(name, binary, guest, way, live=False)
-            self.save_and_restore(name, binary, guest, ONE_WRITER, live=True)
+                self.attempt(self.save_and_restore, name, binary, guest, way, False)
+            self.attempt(self.save_and_restore, name, binary, guest, ONE_WRITER, True)
         for rate_mb, elf in self.args.storer:
             guest = storer_guest(rate_mb, elf, self.args.storer_mib)
             if rate_mb >= FLAT_OUT:
-                self.tracking(name, binary, guest)
+                self.attempt(self.tracking, name, binary, guest)
             else:
-                self.precopy(name, binary, guest, UNIX)
+                self.attempt(self.precopy, name, binary, guest, UNIX)
+
+    def attempt(self, measure, name, binary, guest, *rest):
+        """One row that cannot be measured costs no other."""
+        try:
+            measure(name, binary, guest, *rest)
+        except MachineError as error:
+            print(f'  {guest.name}, {name}: {error}', file=sys.stderr)
+            for machine in self.machines:
+                machine.kill()
 
 
 def storer_argument(text):
