@@ -173,10 +173,10 @@ static int page_iov(Receiver *r, const Packet *p)
 
     for (uint32_t i = 0; i < p->normal; i++) {
         uint8_t *host = p->block->host + page_offset(r, i);
-        struct iovec *last = &r->iov[count - 1];
+        struct iovec *last = count ? &r->iov[count - 1] : NULL;
 
         ram_block_note_written(p->block, page_offset(r, i), TARGET_PAGE_SIZE);
-        if (count && (uint8_t *)last->iov_base + last->iov_len == host) {
+        if (last && (uint8_t *)last->iov_base + last->iov_len == host) {
             last->iov_len += TARGET_PAGE_SIZE;
         } else {
             r->iov[count++] = (struct iovec){host, TARGET_PAGE_SIZE};

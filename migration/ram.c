@@ -264,13 +264,13 @@ static bool make_page_sums(RamState *rs, GError **error)
     return true;
 }
 
-/* Takes the error over to where everybody looks. */
-static bool multifd_ok(RamState *rs, bool ok, GError *error)
+/* Takes *@error over to where everybody looks; a pointer, because the call that sets it is another argument. */
+static bool multifd_ok(RamState *rs, bool ok, GError **error)
 {
     if (!ok && !rs->writer->error) {
-        rs->writer->error = error;
+        rs->writer->error = g_steal_pointer(error);
     } else {
-        g_clear_error(&error);
+        g_clear_error(error);
     }
     return ok;
 }
@@ -284,7 +284,7 @@ static void barrier(RamState *rs)
         return;
     }
     rs->barrier_due = false;
-    if (multifd_ok(rs, multifd_send_barrier(rs->multifd, &error), error) && multifd_send_has_packets(rs->multifd)) {
+    if (multifd_ok(rs, multifd_send_barrier(rs->multifd, &error), &error) && multifd_send_has_packets(rs->multifd)) {
         writer_be64(rs->writer, RAM_SAVE_MULTIFD_FLUSH);
         writer_flush(rs->writer); /* until it arrives the channels stand still */
     }
@@ -469,7 +469,7 @@ static void multifd_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint6
 {
     GError *error = NULL;
 
-    multifd_ok(rs, multifd_send_run(rs->multifd, block, page, n, &error), error);
+    multifd_ok(rs, multifd_send_run(rs->multifd, block, page, n, &error), &error);
 }
 
 /* zero-page-detection=legacy: zero pages go into the main stream, the others to the channels. */
@@ -539,7 +539,7 @@ void ram_save_wait(RamState *rs)
     GError *error = NULL;
 
     if (rs->multifd) {
-        multifd_ok(rs, multifd_send_wait(rs->multifd, &error), error);
+        multifd_ok(rs, multifd_send_wait(rs->multifd, &error), &error);
     }
 }
 

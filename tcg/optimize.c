@@ -378,7 +378,7 @@ static void note_shift(Facts *f, const IROp *op, unsigned index)
 /* An address near the last one is counted from there, which saves a load; @opc does so. */
 static void forward_page_address(const Facts *f, IROp *op, unsigned opc)
 {
-    int64_t distance = op->imm - f->address_offset;
+    int64_t distance = (int64_t)((uint64_t)op->imm - (uint64_t)f->address_offset);
 
     if (f->address == IR_ZERO || f->ref[f->address].version != f->address_version || !fits_int32(distance)) {
         return;
