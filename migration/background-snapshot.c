@@ -244,8 +244,15 @@ static void send_run(Migration *m, uint8_t *buffer)
 {
     uint64_t page, n;
     RAMBlock *block = claim_run(&m->ram, &page, &n);
+    bool pristine;
 
     if (!block) {
+        return;
+    }
+    n = ram_run_alike(&m->ram, block, page, n, &pristine);
+    if (pristine) {
+        release_claim(block, page, n);
+        ram_save_pristine(&m->ram, block, page, n);
         return;
     }
     memcpy(buffer, block->host + page * TARGET_PAGE_SIZE, n * TARGET_PAGE_SIZE);
@@ -279,8 +286,14 @@ static bool send_memory(Migration *m, uint8_t *buffer, GError **error)
         if (!migration_going_on(m, error) || !writer_ok(m->writer, error)) {
             return false;
         }
-        if (!send_copies(m)) {
-            send_run(m, buffer);
+        precopy_wait_for_turn(m);
+        if (precopy_may_send(m)) {
+            uint64_t before = atomic_read(&m->stats.transferred);
+
+            if (!send_copies(m)) {
+                send_run(m, buffer);
+            }
+            precopy_pace(m, atomic_read(&m->stats.transferred) - before);
         }
         note_bandwidth(m, start);
     }

@@ -190,7 +190,7 @@ bool channel_pwritev(Channel *channel, struct iovec *iov, int count, uint64_t of
     return file_writev(channel, channel->out_fd, iov, count, offset, error);
 }
 
-ssize_t channel_read(Channel *channel, void *data, size_t size, GError **error)
+ssize_t channel_readv(Channel *channel, const struct iovec *iov, int count, GError **error)
 {
     for (;;) {
         ssize_t n;
@@ -198,8 +198,8 @@ ssize_t channel_read(Channel *channel, void *data, size_t size, GError **error)
         if (!check_cancelled(channel, error)) {
             return -1;
         }
-        n = channel->seekable ? pread(channel->in_fd, data, size, (off_t)channel->position)
-                              : read(channel->in_fd, data, size);
+        n = channel->seekable ? preadv(channel->in_fd, iov, count, (off_t)channel->position)
+                              : readv(channel->in_fd, iov, count);
         if (n >= 0) {
             channel->position += (uint64_t)n;
             return n;

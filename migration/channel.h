@@ -65,7 +65,7 @@ char *channel_uri_from_json(JsonNode *node, GError **error);
 bool channel_prepare(Channel *channel, GError **error);
 bool channel_writev(Channel *channel, struct iovec *iov, int count, GError **error);
 /* Whatever is there, at least one byte; 0: the end; -1: error. */
-ssize_t channel_read(Channel *channel, void *data, size_t size, GError **error);
+ssize_t channel_readv(Channel *channel, const struct iovec *iov, int count, GError **error);
 /* Seekable channels, positions of the file; the sequential position stays. */
 bool channel_pwritev(Channel *channel, struct iovec *iov, int count, uint64_t offset, GError **error);
 bool channel_pread(Channel *channel, void *data, size_t size, uint64_t offset, GError **error);

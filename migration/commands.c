@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* migrate and its kin, query-migrate and the events. */
+/* migrate and its kin, and query-migrate. */
 #include <string.h>
 
 #include "api/command.h"
@@ -9,52 +9,12 @@
 
 #define PROGRESS_NS (INT64_C(200) * 1000 * 1000)
 
-/* --- events --- */
-
-typedef struct StatusData {
-    int status;
-} StatusData;
-static const Field status_fields[] = {
-    F_ENUM(StatusData, status, "status", migration_status_names, "MigrationStatus"),
-    FIELD_END,
-};
-EVENT(migration, .name = "MIGRATION", .fields = status_fields, .help = "the migration's status changed");
-
-typedef struct PassData {
-    int64_t pass;
-} PassData;
-static const Field pass_fields[] = {
-    F_I64(PassData, pass, "pass"),
-    FIELD_END,
-};
-EVENT(migration_pass, .name = "MIGRATION_PASS", .fields = pass_fields, .help = "a pass over dirty memory begins");
-
-/* Read without a lock: the option changes between migrations only. */
-static bool events_wanted(void)
-{
-    return atomic_read(&migration_options()->capabilities[CAPABILITY_EVENTS]);
-}
-
-void migration_emit_status(MigrationStatus status)
-{
-    if (events_wanted()) {
-        event_emit(&event_migration, &(StatusData){(int)status});
-    }
-}
-
-void migration_emit_pass(uint64_t pass)
-{
-    if (events_wanted()) {
-        event_emit(&event_migration_pass, &(PassData){(int64_t)pass});
-    }
-}
-
 /* --- query-migrate --- */
 
 typedef struct RamReply {
     int64_t transferred, remaining, total, duplicate, normal, normal_bytes, dirty_pages_rate, dirty_sync_count;
     int64_t postcopy_requests, page_size, multifd_bytes, pages_per_second, precopy_bytes, downtime_bytes;
-    int64_t postcopy_bytes, missed_zero_copy;
+    int64_t postcopy_bytes, missed_zero_copy, pristine;
     double mbps;
 } RamReply;
 
@@ -77,6 +37,7 @@ static const Field ram_reply_fields[] = {
     R(downtime_bytes, "downtime-bytes"),
     R(postcopy_bytes, "postcopy-bytes"),
     R(missed_zero_copy, "dirty-sync-missed-zero-copy"),
+    R(pristine, "x-pristine"),
     FIELD_END,
 };
 #undef R
@@ -117,6 +78,8 @@ typedef struct QueryReply {
     int64_t total_time, downtime, expected_downtime, setup_time, throttle, limit_waited, ring_full;
     bool has_blocktime;
     int64_t blocktime;
+    bool has_waiting;
+    int64_t waiting;
     JsonNode *vcpu_blocktime; /* ms each vCPU waited for memory */
     char *error_desc;
     JsonNode *socket_address;
@@ -141,6 +104,8 @@ static const Field query_reply_fields[] = {
           .help = "always 0: there is no ring"),
     F_I64(Q, blocktime, "postcopy-blocktime", .optional = true, F_HAS(Q, has_blocktime), .unit = "ms",
           .help = "how long all vCPUs waited for memory at once"),
+    F_I64(Q, waiting, "x-postcopy-waiting", .optional = true, F_HAS(Q, has_waiting),
+          .help = "vCPUs and others that wait for memory now"),
     F_ANY(Q, vcpu_blocktime, "postcopy-vcpu-blocktime", .optional = true),
     F_STRING(Q, error_desc, "error-desc", .optional = true),
     F_ANY(Q, socket_address, "socket-address", .optional = true),
@@ -170,6 +135,7 @@ static void fill_ram(RamReply *to, const MigrationInfo *info)
         .postcopy_bytes = (int64_t)from->postcopy_bytes,
         .postcopy_requests = (int64_t)from->postcopy_requests,
         .multifd_bytes = (int64_t)from->multifd_bytes,
+        .pristine = (int64_t)from->pristine,
         .mbps = info->mbps,
     };
 }
@@ -229,6 +195,8 @@ static void fill_blocktime(QueryReply *r)
     JsonArray *list = json_array_new();
 
     postcopy_get_blocktime(&times);
+    r->has_waiting = r->status >= MIGRATION_POSTCOPY_ACTIVE && r->status <= MIGRATION_POSTCOPY_RECOVER;
+    r->waiting = times.waiting;
     r->has_blocktime = times.measured;
     r->blocktime = times.all_ms;
     for (unsigned i = 0; i < times.n; i++) {
@@ -280,6 +248,7 @@ static void print_ram(GString *out, const RamReply *ram)
     g_string_append_printf(out, "remaining ram: %" PRId64 " kbytes\n", ram->remaining >> 10);
     g_string_append_printf(out, "total ram: %" PRId64 " kbytes\n", ram->total >> 10);
     g_string_append_printf(out, "duplicate: %" PRId64 " pages\n", ram->duplicate);
+    g_string_append_printf(out, "pristine: %" PRId64 " pages (part of duplicate, not read)\n", ram->pristine);
     g_string_append_printf(out, "normal: %" PRId64 " pages\n", ram->normal);
     g_string_append_printf(out, "normal bytes: %" PRId64 " kbytes\n", ram->normal_bytes >> 10);
     g_string_append_printf(out, "dirty sync count: %" PRId64 "\n", ram->dirty_sync_count);
@@ -336,6 +305,9 @@ static void print_query(CommandContext *ctx, const void *args, const void *reply
     if (r->has_dirty_limit) {
         g_string_append_printf(out, "dirty-limit throttle time: %" PRId64 " us\n", r->limit_waited);
     }
+    if (r->has_waiting) {
+        g_string_append_printf(out, "waiting for memory: %" PRId64 "\n", r->waiting);
+    }
     if (r->has_blocktime) {
         g_autofree char *each = json_to_string(r->vcpu_blocktime, FALSE);
 
@@ -353,8 +325,8 @@ static void print_query(CommandContext *ctx, const void *args, const void *reply
 }
 
 COMMAND(query_migrate, .qmp = "query-migrate", .hmp = "info migrate", .help = "show the migration's progress",
-        .reply = query_reply_fields, .reply_size = sizeof(QueryReply), .reply_name = "MigrationInfo", .run = run_query,
-        .print_hmp = print_query);
+        .reply = query_reply_fields, .reply_size = sizeof(QueryReply), .reply_name = "MigrationInfo", .oob = true,
+        .unlocked = true, .run = run_query, .print_hmp = print_query);
 
 /* --- the live line of "migrate" without -d --- */
 
@@ -488,14 +460,18 @@ static bool run_cancel(CommandContext *ctx, const void *args, void *reply, GErro
     return true;
 }
 
+typedef struct ContinueArgs {
+    int state; /* MigrationStatus */
+} ContinueArgs;
+
 static const Field continue_args[] = {
-    F_ENUM(StatusData, status, "state", migration_status_names, "MigrationStatus", .positional = true),
+    F_ENUM(ContinueArgs, state, "state", migration_status_names, "MigrationStatus", .positional = true),
     FIELD_END,
 };
 
 static bool run_continue(CommandContext *ctx, const void *args, void *reply, GError **error)
 {
-    return migration_continue((MigrationStatus)((const StatusData *)args)->status, error);
+    return migration_continue((MigrationStatus)((const ContinueArgs *)args)->state, error);
 }
 
 COMMAND(migrate, .qmp = "migrate", .hmp = "migrate",
@@ -504,5 +480,5 @@ COMMAND(migrate, .qmp = "migrate", .hmp = "migrate",
 COMMAND(migrate_cancel, .qmp = "migrate_cancel", .hmp = "migrate_cancel", .help = "cancel the migration",
         .run = run_cancel);
 COMMAND(migrate_continue, .qmp = "migrate-continue", .hmp = "migrate_continue",
-        .help = "go on after pre-switchover", .args = continue_args, .args_size = sizeof(StatusData),
+        .help = "go on after pre-switchover", .args = continue_args, .args_size = sizeof(ContinueArgs),
         .run = run_continue);

@@ -59,7 +59,7 @@ static void measure_rates(int64_t now)
 
         v->bytes_per_second =
             (uint64_t)((double)((pages - v->pages_seen) * TARGET_PAGE_SIZE) * 1e9 / (double)elapsed);
-        v->waited_ns = waited - v->waited_seen_ns;
+        atomic_set(&v->waited_ns, waited - v->waited_seen_ns);
         v->pages_seen = pages;
         v->waited_seen_ns = waited;
     }
@@ -111,7 +111,7 @@ static bool start(GError **error)
     measure_rates(clock_get_ns(CLOCK_TYPE_REALTIME));
     for (int i = 0; i < cpu_count(); i++) { /* of the time before, which nobody asked for */
         limits.vcpu[i].bytes_per_second = 0;
-        limits.vcpu[i].waited_ns = 0;
+        atomic_set(&limits.vcpu[i].waited_ns, 0);
     }
     timer_mod(&limits.timer, clock_get_ns(CLOCK_TYPE_REALTIME) + PERIOD_NS);
     return true;
@@ -167,9 +167,9 @@ bool dirty_limit_set_migration(uint64_t mib_per_second, GError **error)
     uint64_t before = limits.migration;
 
     make_table();
-    limits.migration = mib_per_second;
+    atomic_store_release(&limits.migration, mib_per_second); /* the table is there: pairs with dirty_limit_waited_us() */
     if (!apply(error)) {
-        limits.migration = before;
+        atomic_set(&limits.migration, before);
         return false;
     }
     return true;
@@ -177,13 +177,14 @@ bool dirty_limit_set_migration(uint64_t mib_per_second, GError **error)
 
 bool dirty_limit_waited_us(int64_t *us)
 {
+    bool limited = atomic_load_acquire(&limits.migration) != 0;
     int64_t longest = 0;
 
-    for (int i = 0; limits.migration && i < cpu_count(); i++) {
-        longest = MAX(longest, limits.vcpu[i].waited_ns);
+    for (int i = 0; limited && i < cpu_count(); i++) {
+        longest = MAX(longest, atomic_read(&limits.vcpu[i].waited_ns));
     }
     *us = longest / 1000;
-    return limits.migration != 0;
+    return limited;
 }
 
 /* --- commands --- */

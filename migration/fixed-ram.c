@@ -93,7 +93,7 @@ static bool save_present(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, 
 }
 
 /* Pages that were saved once and are zero now become holes again. */
-static void save_absent(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n)
+void fixed_ram_save_zeroes(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n)
 {
     for (uint64_t i = page; i < page + n; i++) {
         if (!test_and_clear_bit_atomic(i, block->shadow_bmap)) {
@@ -130,7 +130,7 @@ bool fixed_ram_save_run(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, u
             host += TARGET_PAGE_SIZE;
         }
         if (zero) {
-            save_absent(fixed, block, page, stop - page);
+            fixed_ram_save_zeroes(fixed, block, page, stop - page);
             counts->zero += stop - page;
         } else {
             if (!save_present(fixed, block, page, stop - page, from, error)) {

@@ -60,6 +60,8 @@ bool fixed_ram_check_space(Channel *channel, GPtrArray *blocks, GError **error);
  */
 bool fixed_ram_save_run(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host,
                         FixedRamCounts *counts, GError **error);
+/* The same for pages that are known to be zero. */
+void fixed_ram_save_zeroes(FixedRamWriter *fixed, RAMBlock *block, uint64_t page, uint64_t n);
 /* When all pages are written. */
 bool fixed_ram_save_bitmap(FixedRamWriter *fixed, RAMBlock *block, GError **error);
 

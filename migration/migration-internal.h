@@ -59,10 +59,11 @@ bool migration_resume(const char *uri, GError **error);
 /* Breaks the link of a postcopy; false without one.  Any thread. */
 bool migration_pause(void);
 bool migration_continue(MigrationStatus state, GError **error);
-/* Not NONE, CANCELLED, COMPLETED or FAILED. */
-bool migration_is_busy(void);
-void migration_get_info(MigrationInfo *info);
+void migration_get_info(MigrationInfo *info); /* any thread */
 void migration_parameters_changed(void); /* bandwidth and downtime-limit apply at once */
+
+/* --- source.c, any thread: whether a migration is under way --- */
+bool migration_is_busy(void);
 
 /* --- incoming.c: the destination --- */
 bool incoming_start(const char *uri, bool exit_on_error, GError **error);
@@ -75,7 +76,7 @@ void incoming_shutdown(void);
 bool incoming_pause(void);
 bool incoming_recover(const char *uri, GError **error);
 
-/* --- events, any thread --- */
+/* --- events.c, any thread --- */
 void migration_emit_status(MigrationStatus status);
 void migration_emit_pass(uint64_t pass);
 

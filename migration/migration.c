@@ -1,25 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * The source of a migration: one object, its status, and the control of its thread.
- *
- *                       migration_start()
- *    NONE, CANCELLED, ----------------> SETUP --set_up()--> ACTIVE --switch_over()--> DEVICE --finish()--> COMPLETED
- *    COMPLETED, FAILED                    |                   |  |                      ^ |
- *                                         |                   |  +-> PRE_SWITCHOVER ----+ |
- *                                         |                   | wait_for_continue() |     |
- *                                         +---------+---------+---------------------+-----+
- *                                                   | error: finish()               | migration_cancel(), until
- *                                                   v                               v migration_commit()
- *                                                FAILED                         CANCELLING --finish()--> CANCELLED
- *
- * After migrate-start-postcopy DEVICE leads to POSTCOPY_ACTIVE, where the machine is the destination's; broken links:
- * postcopy-link.c.
- *
- * set_status_locked() makes every transition and holds them to this drawing.  After FAILED and CANCELLED the machine is as it was before.
- */
+/* The source of a migration: its thread, from start to end, and what users may tell it meanwhile. */
 #include <string.h>
 
-#include "api/command.h"
 #include "migration/migration.h"
 #include "dirty-limit.h"
 #include "multifd.h"
@@ -27,124 +9,6 @@
 #include "system/cpu.h"
 #include "util/error.h"
 #include "util/event-loop.h"
-#include "util/trace.h"
-
-TRACE_EVENT(migration_status, "%s -> %s");
-
-const char *const migration_status_names[MIGRATION_STATUS_NUM + 1] = {
-    [MIGRATION_NONE] = "none",
-    [MIGRATION_SETUP] = "setup",
-    [MIGRATION_CANCELLING] = "cancelling",
-    [MIGRATION_CANCELLED] = "cancelled",
-    [MIGRATION_ACTIVE] = "active",
-    [MIGRATION_PRE_SWITCHOVER] = "pre-switchover",
-    [MIGRATION_DEVICE] = "device",
-    [MIGRATION_POSTCOPY_ACTIVE] = "postcopy-active",
-    [MIGRATION_POSTCOPY_PAUSED] = "postcopy-paused",
-    [MIGRATION_POSTCOPY_RECOVER_SETUP] = "postcopy-recover-setup",
-    [MIGRATION_POSTCOPY_RECOVER] = "postcopy-recover",
-    [MIGRATION_COMPLETED] = "completed",
-    [MIGRATION_FAILED] = "failed",
-};
-
-static Migration *source(void)
-{
-    static Migration migration;
-    static gsize ready;
-
-    if (g_once_init_enter(&ready)) {
-        lock_init(&migration.lock, RANK_MIGRATION, "migration");
-        cond_init(&migration.cond);
-        g_once_init_leave(&ready, 1);
-    }
-    return &migration;
-}
-
-int64_t migration_now_ns(void)
-{
-    return g_get_monotonic_time() * 1000;
-}
-
-static bool is_final(MigrationStatus status)
-{
-    return status == MIGRATION_NONE || status == MIGRATION_CANCELLED || status == MIGRATION_COMPLETED ||
-           status == MIGRATION_FAILED;
-}
-
-static const uint32_t legal_next[MIGRATION_STATUS_NUM] = {
-#define S(status) (1u << MIGRATION_##status)
-#define ENDS      (S(CANCELLING) | S(FAILED))
-    [MIGRATION_NONE] = S(SETUP),
-    [MIGRATION_SETUP] = S(ACTIVE) | ENDS,
-    [MIGRATION_CANCELLING] = S(CANCELLED),
-    [MIGRATION_CANCELLED] = S(SETUP),
-    [MIGRATION_ACTIVE] = S(PRE_SWITCHOVER) | S(DEVICE) | ENDS,
-    [MIGRATION_PRE_SWITCHOVER] = S(DEVICE) | ENDS,
-    [MIGRATION_DEVICE] = S(COMPLETED) | S(POSTCOPY_ACTIVE) | ENDS,
-    /* the machine is elsewhere: only the end of the process makes it FAILED */
-    [MIGRATION_POSTCOPY_ACTIVE] = S(COMPLETED) | S(POSTCOPY_PAUSED) | S(FAILED),
-    [MIGRATION_POSTCOPY_PAUSED] = S(POSTCOPY_RECOVER_SETUP) | S(FAILED),
-    [MIGRATION_POSTCOPY_RECOVER_SETUP] = S(POSTCOPY_RECOVER) | S(POSTCOPY_PAUSED) | S(FAILED),
-    [MIGRATION_POSTCOPY_RECOVER] = S(POSTCOPY_ACTIVE) | S(POSTCOPY_PAUSED) | S(FAILED),
-    [MIGRATION_COMPLETED] = S(SETUP),
-    [MIGRATION_FAILED] = S(SETUP),
-#undef S
-#undef ENDS
-};
-
-/* Lock held; emits nothing. */
-static void set_status_locked(Migration *m, MigrationStatus to)
-{
-    g_assert(legal_next[m->status] & (1u << to)); /* the drawing above */
-    trace(migration_status, migration_status_names[m->status], migration_status_names[to]);
-    m->status = to;
-}
-
-bool migration_set_status(Migration *m, MigrationStatus from, MigrationStatus to)
-{
-    lock_acquire(&m->lock);
-    if (m->status != from) {
-        lock_release(&m->lock);
-        return false;
-    }
-    set_status_locked(m, to);
-    lock_release(&m->lock);
-    migration_emit_status(to);
-    return true;
-}
-
-static MigrationStatus get_status(Migration *m)
-{
-    LOCK_GUARD(&m->lock);
-    return m->status;
-}
-
-bool migration_is_busy(void)
-{
-    return !is_final(get_status(source()));
-}
-
-bool migration_going_on(Migration *m, GError **error)
-{
-    return get_status(m) != MIGRATION_CANCELLING || fail(error, "cancelled");
-}
-
-void migration_sleep(Migration *m, int64_t ns)
-{
-    lock_acquire(&m->lock);
-    if (m->status != MIGRATION_CANCELLING) {
-        cond_timedwait_ns(&m->cond, &m->lock, ns);
-    }
-    lock_release(&m->lock);
-}
-
-bool migration_commit(Migration *m, GError **error)
-{
-    LOCK_GUARD(&m->lock);
-
-    m->committed = m->status != MIGRATION_CANCELLING;
-    return m->committed || fail(error, "cancelled");
-}
 
 /* --- the thread --- */
 
@@ -215,7 +79,7 @@ static void finish(Migration *m, bool ok, GError *error)
         g_free(m->error_text);
         m->error_text = g_strdup(error->message);
     }
-    set_status_locked(m, status);
+    migration_set_status_locked(m, status);
     lock_release(&m->lock);
     g_clear_error(&error);
     migration_emit_status(status);
@@ -263,7 +127,8 @@ static void reset(Migration *m, Channel *channel)
     m->throttle_high = 0;
     m->setup_ns = m->end_ns = m->downtime_ns = m->expected_downtime_ns = 0;
     m->start_ns = migration_now_ns();
-    m->max_bandwidth = m->options.parameters.max_bandwidth;
+    m->saved = channel->seekable || m->options.capabilities[CAPABILITY_BACKGROUND_SNAPSHOT];
+    m->max_bandwidth = migration_bandwidth_limit(&m->options, m->saved);
     m->max_postcopy_bandwidth = m->options.parameters.max_postcopy_bandwidth;
     m->downtime_limit_ms = m->options.parameters.downtime_limit;
 }
@@ -284,8 +149,8 @@ static bool may_start(GError **error)
 
 bool migration_start(const char *uri, GError **error)
 {
-    Migration *m = source();
-    MigrationStatus old = get_status(m);
+    Migration *m = migration_source();
+    MigrationStatus old = migration_get_status(m);
     Channel *channel;
 
     if (!may_start(error)) {
@@ -314,16 +179,16 @@ bool migration_start(const char *uri, GError **error)
 
 void migration_cancel(void)
 {
-    Migration *m = source();
+    Migration *m = migration_source();
     MigrationStatus old;
 
     lock_acquire(&m->lock);
     old = m->status;
-    if (is_final(old) || old == MIGRATION_CANCELLING || m->committed) {
+    if (migration_is_final(old) || old == MIGRATION_CANCELLING || m->committed) {
         lock_release(&m->lock);
         return;
     }
-    set_status_locked(m, MIGRATION_CANCELLING);
+    migration_set_status_locked(m, MIGRATION_CANCELLING);
     if (m->channel) {
         channel_cancel(m->channel);
     }
@@ -336,10 +201,10 @@ void migration_cancel(void)
 
 bool migration_start_postcopy(GError **error)
 {
-    Migration *m = source();
+    Migration *m = migration_source();
     LOCK_GUARD(&m->lock);
 
-    if (is_final(m->status) || m->status == MIGRATION_CANCELLING) {
+    if (migration_is_final(m->status) || m->status == MIGRATION_CANCELLING) {
         return fail(error, "no migration is active that could go on as postcopy");
     }
     if (!m->options.capabilities[CAPABILITY_POSTCOPY_RAM]) {
@@ -352,10 +217,10 @@ bool migration_start_postcopy(GError **error)
 
 bool migration_resume(const char *uri, GError **error)
 {
-    Migration *m = source();
+    Migration *m = migration_source();
     Channel *channel;
 
-    if (get_status(m) != MIGRATION_POSTCOPY_PAUSED) {
+    if (migration_get_status(m) != MIGRATION_POSTCOPY_PAUSED) {
         return fail(error, "there is no broken postcopy to resume");
     }
     channel = channel_open(uri, false, error);
@@ -364,7 +229,7 @@ bool migration_resume(const char *uri, GError **error)
     }
     lock_acquire(&m->lock);
     m->channel = channel; /* PAUSED has none, and only we leave it */
-    set_status_locked(m, MIGRATION_POSTCOPY_RECOVER_SETUP);
+    migration_set_status_locked(m, MIGRATION_POSTCOPY_RECOVER_SETUP);
     cond_broadcast(&m->cond);
     lock_release(&m->lock);
     migration_emit_status(MIGRATION_POSTCOPY_RECOVER_SETUP);
@@ -378,7 +243,7 @@ static bool in_postcopy(MigrationStatus status)
 
 bool migration_pause(void)
 {
-    Migration *m = source();
+    Migration *m = migration_source();
     LOCK_GUARD(&m->lock);
 
     if (!in_postcopy(m->status) || !m->channel) {
@@ -402,7 +267,7 @@ static void give_up_postcopy(Migration *m)
 
 bool migration_continue(MigrationStatus state, GError **error)
 {
-    Migration *m = source();
+    Migration *m = migration_source();
     LOCK_GUARD(&m->lock);
 
     if (m->status != MIGRATION_PRE_SWITCHOVER || state != m->status) {
@@ -416,11 +281,11 @@ bool migration_continue(MigrationStatus state, GError **error)
 
 void migration_parameters_changed(void)
 {
-    Migration *m = source();
+    Migration *m = migration_source();
     const MigrationParameters *p = &migration_options()->parameters;
 
     lock_acquire(&m->lock);
-    atomic_set(&m->max_bandwidth, p->max_bandwidth);
+    atomic_set(&m->max_bandwidth, migration_bandwidth_limit(migration_options(), m->saved));
     atomic_set(&m->max_postcopy_bandwidth, p->max_postcopy_bandwidth);
     atomic_set(&m->downtime_limit_ms, p->downtime_limit);
     cond_broadcast(&m->cond);
@@ -437,14 +302,14 @@ static void copy_stats(RamStats *to, const RamStats *from)
 
 void migration_get_info(MigrationInfo *info)
 {
-    Migration *m = source();
+    Migration *m = migration_source();
     int64_t end;
     LOCK_GUARD(&m->lock);
 
     memset(info, 0, sizeof(*info));
     info->status = m->status;
     info->error = g_strdup(m->error_text);
-    end = is_final(m->status) ? atomic_read(&m->end_ns) : migration_now_ns();
+    end = migration_is_final(m->status) ? atomic_read(&m->end_ns) : migration_now_ns();
     info->total_ns = m->status == MIGRATION_NONE ? 0 : end - m->start_ns;
     info->setup_ns = atomic_read(&m->setup_ns);
     info->downtime_ns = atomic_read(&m->downtime_ns);
@@ -452,7 +317,7 @@ void migration_get_info(MigrationInfo *info)
     info->mbps = m->bandwidth * 8 / 1e6;
     info->pages_per_second = m->bandwidth / TARGET_PAGE_SIZE;
     copy_stats(&info->ram, &m->stats);
-    if (is_final(m->status)) { /* until then they are the thread's */
+    if (migration_is_final(m->status)) { /* until then they are the thread's */
         info->parts = m->parts;
     }
     info->throttle_percent = cpu_throttle_get_percentage();
@@ -464,7 +329,7 @@ void migration_get_info(MigrationInfo *info)
 
 void migration_shutdown(void)
 {
-    Migration *m = source();
+    Migration *m = migration_source();
 
     migration_cancel();
     give_up_postcopy(m);

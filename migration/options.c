@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The tables of capabilities and parameters, and the commands that show and change them.  Big lock. */
+/* The tables of capabilities and parameters, and what goes with what.  Big lock. */
 #include "config-host.h"
 
 #include "options.h"
 
 #include <string.h>
 
-#include "api/command.h"
 #include "migration/migration.h"
-#include "migration-internal.h"
 #include "system/state.h"
 #include "util/bits.h"
 #include "util/error.h"
@@ -67,7 +65,7 @@ const char *const migration_capability_names[CAPABILITY_NUM + 1] = {
     "fixed-ram", NULL,
 };
 
-static bool set_capability(bool caps[CAPABILITY_NUM], int index, bool on, GError **error)
+bool migration_capability_set(bool caps[CAPABILITY_NUM], int index, bool on, GError **error)
 {
     if (on && !capability_rows[index].supported) {
         return fail(error, "capability '%s' is not supported yet by this build", capability_rows[index].name);
@@ -79,7 +77,7 @@ static bool set_capability(bool caps[CAPABILITY_NUM], int index, bool on, GError
     return true;
 }
 
-static bool check_capabilities(const bool caps[CAPABILITY_NUM], GError **error)
+bool migration_capabilities_check(const bool caps[CAPABILITY_NUM], GError **error)
 {
     for (int i = 0; i < CAPABILITY_NUM; i++) {
         for (int j = 0; caps[i] && j < CAPABILITY_NUM; j++) {
@@ -95,114 +93,6 @@ static bool check_capabilities(const bool caps[CAPABILITY_NUM], GError **error)
     }
     return true;
 }
-
-typedef struct CapabilityStatus {
-    int capability;
-    bool state;
-} CapabilityStatus;
-
-static const Field capability_status_fields[] = {
-    F_ENUM(CapabilityStatus, capability, "capability", migration_capability_names, "MigrationCapability",
-           .positional = true),
-    F_BOOL(CapabilityStatus, state, "state", .positional = true),
-    FIELD_END,
-};
-
-static bool set_capabilities(GPtrArray *list, GError **error)
-{
-    MigrationOptions *options = migration_options();
-    bool caps[CAPABILITY_NUM];
-
-    if (migration_is_busy()) {
-        return fail(error, "capabilities cannot be changed while a migration is active");
-    }
-    memcpy(caps, options->capabilities, sizeof(caps));
-    for (unsigned i = 0; i < list->len; i++) {
-        CapabilityStatus *status = g_ptr_array_index(list, i);
-
-        if (!set_capability(caps, status->capability, status->state, error)) {
-            return false;
-        }
-    }
-    if (!check_capabilities(caps, error)) {
-        return false;
-    }
-    for (int i = 0; i < CAPABILITY_NUM; i++) {
-        atomic_set(&options->capabilities[i], caps[i]); /* some are read without the big lock */
-    }
-    return true;
-}
-
-typedef struct SetCapabilitiesArgs {
-    GPtrArray *capabilities;
-} SetCapabilitiesArgs;
-
-static const Field set_capabilities_args[] = {
-    F_LIST(SetCapabilitiesArgs, capabilities, "capabilities", capability_status_fields, CapabilityStatus,
-           "MigrationCapabilityStatus"),
-    FIELD_END,
-};
-
-static bool run_set_capabilities(CommandContext *ctx, const void *args, void *reply, GError **error)
-{
-    return set_capabilities(((const SetCapabilitiesArgs *)args)->capabilities, error);
-}
-
-static bool run_set_capability(CommandContext *ctx, const void *args, void *reply, GError **error)
-{
-    g_autoptr(GPtrArray) list = g_ptr_array_new();
-
-    g_ptr_array_add(list, (void *)args);
-    return set_capabilities(list, error);
-}
-
-static bool run_query_capabilities(CommandContext *ctx, const void *args, void *reply, GError **error)
-{
-    GPtrArray *list = g_ptr_array_new();
-
-    for (int i = 0; i < CAPABILITY_NUM; i++) {
-        CapabilityStatus *status = g_new0(CapabilityStatus, 1);
-
-        *status = (CapabilityStatus){i, migration_options()->capabilities[i]};
-        g_ptr_array_add(list, status);
-    }
-    *(GPtrArray **)reply = list;
-    return true;
-}
-
-static void print_capabilities(CommandContext *ctx, const void *args, const void *reply)
-{
-    GPtrArray *list = *(GPtrArray *const *)reply;
-
-    for (unsigned i = 0; i < list->len; i++) {
-        CapabilityStatus *status = g_ptr_array_index(list, i);
-
-        g_string_append_printf(ctx->output, "%s: %s\n", capability_rows[status->capability].name,
-                               status->state ? "on" : "off");
-    }
-}
-
-static void complete_capability(unsigned index, const char *prefix, GPtrArray *out)
-{
-    static const char *const on_off[] = {"on", "off", NULL};
-    const char *const *names = index == 0 ? migration_capability_names : on_off;
-
-    for (; index < 2 && *names; names++) {
-        if (g_str_has_prefix(*names, prefix)) {
-            g_ptr_array_add(out, g_strdup(*names));
-        }
-    }
-}
-
-COMMAND(migrate_set_capabilities, .qmp = "migrate-set-capabilities", .help = "turn migration capabilities on or off",
-        .args = set_capabilities_args, .args_size = sizeof(SetCapabilitiesArgs), .run = run_set_capabilities);
-COMMAND(migrate_set_capability, .hmp = "migrate_set_capability", .help = "turn a migration capability on or off",
-        .args = capability_status_fields, .args_size = sizeof(CapabilityStatus), .run = run_set_capability,
-        .complete = complete_capability);
-COMMAND(query_migrate_capabilities, .qmp = "query-migrate-capabilities", .hmp = "info migrate_capabilities",
-        .help = "show which migration capabilities are on", .reply = capability_status_fields,
-        .reply_size = sizeof(CapabilityStatus), .reply_name = "MigrationCapabilityStatus", .reply_list = true,
-        .run = run_query_capabilities, .print_hmp = print_capabilities);
 
 /* --- parameters --- */
 
@@ -261,6 +151,8 @@ const Field migration_parameter_fields[] = {
            .help = "pages go to and come from a fixed-ram file past the host's page cache (O_DIRECT)"),
     F_BOOL(P, mapped_restore, "mapped-restore", .optional = true, .default_value = "on",
            .help = "restore from a fixed-ram file by mapping it: the machine runs at once, the file must not change"),
+    F_BOOL(P, skip_pristine, "skip-pristine", .optional = true, .default_value = "on",
+           .help = "memory that the host never gave the machine is known to be zero, and not read"),
     F_SIZE(P, xbzrle_cache_size, "xbzrle-cache-size", .optional = true, .default_value = "67108864",
            .help = "memory for the pages that capability xbzrle compares with"),
     FIELD_END,
@@ -289,7 +181,7 @@ static bool check_parameters(const MigrationParameters *p, GError **error)
            fail(error, "parameter 'cpu-throttle-initial' is larger than 'max-cpu-throttle'");
 }
 
-static void copy_parameters(MigrationParameters *to, const MigrationParameters *from)
+void migration_parameters_copy(MigrationParameters *to, const MigrationParameters *from)
 {
     *to = *from;
     to->tls_creds = g_strdup(from->tls_creds);
@@ -297,8 +189,7 @@ static void copy_parameters(MigrationParameters *to, const MigrationParameters *
     to->tls_authz = g_strdup(from->tls_authz);
 }
 
-/* Takes over @p, or clears it and fails. */
-static bool commit_parameters(MigrationParameters *p, GError **error)
+bool migration_parameters_commit(MigrationParameters *p, bool max_bandwidth_given, GError **error)
 {
     MigrationParameters *now = &migration_options()->parameters;
 
@@ -308,89 +199,21 @@ static bool commit_parameters(MigrationParameters *p, GError **error)
     }
     fields_clear(migration_parameter_fields, now);
     *now = *p;
-    migration_parameters_changed();
+    migration_options()->max_bandwidth_given |= max_bandwidth_given;
     return true;
 }
 
-static bool run_set_parameters(CommandContext *ctx, const void *args, void *reply, GError **error)
+bool migration_parameter_set(const char *name, const char *value, GError **error)
 {
     MigrationParameters p;
 
-    copy_parameters(&p, &migration_options()->parameters);
-    return fields_from_json(migration_parameter_fields, &p, (JsonObject *)args, error) && commit_parameters(&p, error);
-}
-
-static bool set_parameter(const char *name, const char *value, GError **error)
-{
-    MigrationParameters p;
-
-    copy_parameters(&p, &migration_options()->parameters);
+    migration_parameters_copy(&p, &migration_options()->parameters);
     if (!field_set_string(migration_parameter_fields, &p, name, value, error)) {
         fields_clear(migration_parameter_fields, &p);
         return false;
     }
-    return commit_parameters(&p, error);
+    return migration_parameters_commit(&p, !strcmp(name, "max-bandwidth"), error);
 }
-
-typedef struct SetParameterArgs {
-    char *name, *value;
-} SetParameterArgs;
-
-static const Field set_parameter_args[] = {
-    F_STRING(SetParameterArgs, name, "parameter", .positional = true),
-    F_STRING(SetParameterArgs, value, "value", .positional = true),
-    FIELD_END,
-};
-
-static bool run_set_parameter(CommandContext *ctx, const void *args, void *reply, GError **error)
-{
-    const SetParameterArgs *a = args;
-    const Field *field = field_find(migration_parameter_fields, a->name);
-    g_autofree char *value = g_strdup(a->value);
-
-    if (field && field->kind == FIELD_SIZE && *value && g_ascii_isdigit(value[strlen(value) - 1])) {
-        g_free(value);
-        value = g_strconcat(a->value, "M", NULL); /* people who type a bare number here mean MiB */
-    }
-    return set_parameter(a->name, value, error);
-}
-
-static bool run_query_parameters(CommandContext *ctx, const void *args, void *reply, GError **error)
-{
-    copy_parameters(reply, &migration_options()->parameters);
-    return true;
-}
-
-static void print_parameters(CommandContext *ctx, const void *args, const void *reply)
-{
-    for (const Field *f = migration_parameter_fields; f->name; f++) {
-        g_autofree char *value = field_get_string(migration_parameter_fields, reply, f->name);
-        const char *unit = f->kind == FIELD_SIZE ? "bytes/second" : f->unit;
-
-        g_string_append_printf(ctx->output, "%s: %s%s%s\n", f->name, value ? value : "", unit ? " " : "",
-                               unit ? unit : "");
-    }
-}
-
-static void complete_parameter(unsigned index, const char *prefix, GPtrArray *out)
-{
-    for (const Field *f = migration_parameter_fields; index == 0 && f->name; f++) {
-        if (g_str_has_prefix(f->name, prefix)) {
-            g_ptr_array_add(out, g_strdup(f->name));
-        }
-    }
-}
-
-COMMAND(migrate_set_parameters, .qmp = "migrate-set-parameters", .help = "change migration parameters",
-        .args = migration_parameter_fields, .args_size = sizeof(MigrationParameters), .args_any = true,
-        .run = run_set_parameters);
-COMMAND(migrate_set_parameter, .hmp = "migrate_set_parameter", .help = "change a migration parameter",
-        .args = set_parameter_args, .args_size = sizeof(SetParameterArgs), .run = run_set_parameter,
-        .complete = complete_parameter);
-COMMAND(query_migrate_parameters, .qmp = "query-migrate-parameters", .hmp = "info migrate_parameters",
-        .help = "show migration parameters", .reply = migration_parameter_fields,
-        .reply_size = sizeof(MigrationParameters), .reply_name = "MigrationParameters", .run = run_query_parameters,
-        .print_hmp = print_parameters);
 
 /* --- all of them --- */
 
@@ -409,7 +232,13 @@ MigrationOptions *migration_options(void)
 void migration_options_copy(MigrationOptions *to, const MigrationOptions *from)
 {
     memcpy(to->capabilities, from->capabilities, sizeof(to->capabilities));
-    copy_parameters(&to->parameters, &from->parameters);
+    migration_parameters_copy(&to->parameters, &from->parameters);
+    to->max_bandwidth_given = from->max_bandwidth_given;
+}
+
+uint64_t migration_bandwidth_limit(const MigrationOptions *options, bool saved)
+{
+    return saved && !options->max_bandwidth_given ? 0 : options->parameters.max_bandwidth;
 }
 
 void migration_options_clear(MigrationOptions *options)
@@ -430,14 +259,14 @@ static int find_capability(const char *name)
 bool migration_set_global(const char *property, const char *value, GError **error)
 {
     if (!strcmp(property, "profile")) {
-        return set_parameter("x-profile", value, error);
+        return migration_parameter_set("x-profile", value, error);
     }
     if (g_str_has_prefix(property, "x-") && find_capability(property + 2) >= 0) {
         bool on;
 
         return parse_bool(value, &on, error) &&
-               set_capability(migration_options()->capabilities, find_capability(property + 2), on, error) &&
-               check_capabilities(migration_options()->capabilities, error);
+               migration_capability_set(migration_options()->capabilities, find_capability(property + 2), on, error) &&
+               migration_capabilities_check(migration_options()->capabilities, error);
     }
-    return set_parameter(property, value, error);
+    return migration_parameter_set(property, value, error);
 }

@@ -69,6 +69,7 @@ typedef struct MigrationParameters {
     int zero_page_detection; /* ZeroPageDetection */
     bool direct_io;
     bool mapped_restore;
+    bool skip_pristine;
     uint64_t xbzrle_cache_size; /* bytes */
 } MigrationParameters;
 extern const Field migration_parameter_fields[];
@@ -76,12 +77,25 @@ extern const Field migration_parameter_fields[];
 typedef struct MigrationOptions {
     bool capabilities[CAPABILITY_NUM];
     MigrationParameters parameters;
+    bool max_bandwidth_given; /* by the user: it holds for snapshots and files, too, which the default is not meant for */
 } MigrationOptions;
 
+/* The limit that holds for a migration to a file, or a snapshot (@saved), or one that moves; 0: none. */
+uint64_t migration_bandwidth_limit(const MigrationOptions *options, bool saved);
 /* What the user set last.  Big lock. */
 MigrationOptions *migration_options(void);
 /* An independent copy; cleared by migration_options_clear(). */
 void migration_options_copy(MigrationOptions *to, const MigrationOptions *from);
 void migration_options_clear(MigrationOptions *options);
+
+/* Changes a copy of the set; false: this build has no such capability. */
+bool migration_capability_set(bool caps[CAPABILITY_NUM], int index, bool on, GError **error);
+/* Whether they go together. */
+bool migration_capabilities_check(const bool caps[CAPABILITY_NUM], GError **error);
+
+void migration_parameters_copy(MigrationParameters *to, const MigrationParameters *from);
+/* Makes @p what the user set last: takes it over, or clears it and fails. */
+bool migration_parameters_commit(MigrationParameters *p, bool max_bandwidth_given, GError **error);
+bool migration_parameter_set(const char *name, const char *value, GError **error);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The commands of postcopy.  Those that a stuck main loop must not keep from running are out-of-band. */
+/* The commands of postcopy.  Those that a stuck main loop must not keep from running do without it. */
 #include "api/command.h"
 #include "migration-internal.h"
 #include "util/error.h"
@@ -34,7 +34,7 @@ COMMAND(migrate_start_postcopy, .qmp = "migrate-start-postcopy", .hmp = "migrate
         .help = "move the machine now, the rest of its memory afterwards (capability postcopy-ram)",
         .run = run_start_postcopy);
 COMMAND(migrate_pause, .qmp = "migrate-pause", .hmp = "migrate_pause", .help = "break the link of a postcopy",
-        .oob = true, .run = run_pause);
+        .oob = true, .unlocked = true, .run = run_pause);
 COMMAND(migrate_recover, .qmp = "migrate-recover", .hmp = "migrate_recover",
         .help = "wait for a new link of a broken postcopy (at the destination)", .args = recover_args,
-        .args_size = sizeof(RecoverArgs), .oob = true, .run = run_recover);
+        .args_size = sizeof(RecoverArgs), .oob = true, .unlocked = true, .run = run_recover);

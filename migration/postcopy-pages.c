@@ -102,6 +102,7 @@ void postcopy_get_blocktime(PostcopyBlocktime *out)
 
     memset(out, 0, sizeof(*out));
     out->requests = pages.requests;
+    out->waiting = pages.waiting;
     out->measured = pages.measured;
     out->all_ms = (uint32_t)(pages.all_waited_ns / 1000000);
     out->n = pages.n_vcpus;

@@ -65,6 +65,7 @@ uint64_t postcopy_pages_missing(void);
 /* How long vCPUs waited: of the postcopy that is under way or was the last one. */
 typedef struct PostcopyBlocktime {
     uint64_t requests;
+    unsigned waiting; /* vCPUs and others, now */
     bool measured;
     uint32_t all_ms;    /* all vCPUs at once */
     unsigned n;         /* vCPUs */

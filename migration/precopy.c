@@ -81,6 +81,9 @@ bool precopy_set_up_pages(Migration *m, GError **error)
 
     m->ram.zero_detection = p->zero_page_detection;
     m->ram.postcopy = m->options.capabilities[CAPABILITY_POSTCOPY_RAM];
+    m->ram.runs = m->config.profile == STATE_PROFILE_NATIVE;
+    pristine_look_init(&m->ram.pristine,
+                       p->skip_pristine && p->zero_page_detection != ZERO_PAGE_DETECTION_NONE);
     m->ram.fixed = (FixedRamWriter){
         .channel = m->channel,
         .records = m->config.records,
@@ -289,7 +292,7 @@ static void measure_bandwidth(Migration *m, int64_t since_ns, uint64_t bytes, ui
 }
 
 /* max-bandwidth: each byte moves the time of the next one. */
-static void pace(Migration *m, uint64_t bytes)
+void precopy_pace(Migration *m, uint64_t bytes)
 {
     uint64_t limit = atomic_read(&m->max_bandwidth);
     int64_t now = migration_now_ns();
@@ -301,7 +304,7 @@ static void pace(Migration *m, uint64_t bytes)
     m->next_send_ns = MAX(m->next_send_ns, now) + (int64_t)((double)bytes / (double)limit * 1e9);
 }
 
-static void wait_for_turn(Migration *m)
+void precopy_wait_for_turn(Migration *m)
 {
     int64_t wait = m->next_send_ns - migration_now_ns();
 
@@ -310,7 +313,7 @@ static void wait_for_turn(Migration *m)
     }
 }
 
-static bool may_send(Migration *m)
+bool precopy_may_send(const Migration *m)
 {
     return m->next_send_ns - migration_now_ns() < SLICE_NS / 5;
 }
@@ -321,11 +324,12 @@ static void send_slice(Migration *m)
     int64_t start = migration_now_ns();
     uint64_t before = transferred(m), seen = before, zero_pages = atomic_read(&m->stats.duplicate);
 
-    wait_for_turn(m);
-    if (may_send(m)) {
+    precopy_wait_for_turn(m);
+    if (precopy_may_send(m)) {
         ram_part_begin(&m->ram, SECTION_PART);
-        while (!m->writer->error && may_send(m) && migration_now_ns() - start < SLICE_NS && ram_save_block(&m->ram)) {
-            pace(m, transferred(m) - seen);
+        while (!m->writer->error && precopy_may_send(m) && migration_now_ns() - start < SLICE_NS &&
+               ram_save_block(&m->ram)) {
+            precopy_pace(m, transferred(m) - seen);
             seen = transferred(m);
         }
         ram_part_end(&m->ram);
@@ -562,8 +566,15 @@ static bool deliver_to_file(Migration *m, GError **error)
            channel_pwritev(m->channel, &iov, 1, m->file_start, error) && channel_finish(m->channel, error);
 }
 
+/*
+ * Nobody tells whether the peer has everything: it may run when it has the last byte.  Until that one is due, which is
+ * when there is room for it, a peer that stopped reading can be cancelled.
+ */
 static bool deliver_to_peer(Migration *m, GError **error)
 {
+    if (!writer_flush_but_one(m->writer)) {
+        return writer_ok(m->writer, error);
+    }
     if (!give_up_machine(m, error)) {
         return false;
     }

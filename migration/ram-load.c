@@ -282,7 +282,7 @@ static bool record_block(StreamReader *reader, RamLoad *load, uint64_t flags)
     return load->block || reader_fail(reader, "RAM '%s' is not in the list", name);
 }
 
-static bool load_zero(StreamReader *reader, RamLoad *load, uint64_t offset)
+static bool load_zeroes(StreamReader *reader, RamLoad *load, uint64_t offset, uint64_t n)
 {
     uint8_t fill = reader_u8(reader);
 
@@ -293,12 +293,12 @@ static bool load_zero(StreamReader *reader, RamLoad *load, uint64_t offset)
         return reader_fail(reader, "a zero page is filled with 0x%02x", fill);
     }
     if (load->zero_pages && load->zero_start + load->zero_pages * TARGET_PAGE_SIZE == offset) {
-        load->zero_pages++;
+        load->zero_pages += n;
         return true;
     }
     flush_zeroes(load);
     load->zero_start = offset;
-    load->zero_pages = 1;
+    load->zero_pages = n;
     return true;
 }
 
@@ -323,28 +323,35 @@ static bool load_delta(StreamReader *reader, RamLoad *load, uint64_t offset)
 
 static bool load_record(StreamReader *reader, RamLoad *load, uint64_t offset, uint64_t flags)
 {
+    uint64_t n;
+
     if (!load->listed) {
         return reader_fail(reader, "a page comes before the list of RAM");
     }
     if (!record_block(reader, load, flags)) {
         return false;
     }
-    if (!ram_block_offset_valid(load->block, offset, TARGET_PAGE_SIZE)) {
-        return reader_fail(reader, "page at 0x%" PRIx64 " is past the end of RAM '%s'", offset, load->block->idstr);
+    n = flags & RAM_SAVE_RUN ? reader_be32(reader) : 1;
+    if (reader->error) {
+        return false;
     }
-    load->pages_loaded++;
+    if (!n || !ram_block_offset_valid(load->block, offset, n * TARGET_PAGE_SIZE)) {
+        return reader_fail(reader, "%" PRIu64 " page%s at 0x%" PRIx64 " cannot be in RAM '%s' of 0x%" PRIx64 " bytes", n,
+                           n == 1 ? "" : "s", offset, load->block->idstr, load->block->used_length);
+    }
+    load->pages_loaded += n;
     if (load->block->receivedmap) {
-        set_bit(offset / TARGET_PAGE_SIZE, load->block->receivedmap);
+        bitmap_set(load->block->receivedmap, offset / TARGET_PAGE_SIZE, n);
     }
     if (flags & RAM_SAVE_ZERO) {
-        return load_zero(reader, load, offset);
+        return load_zeroes(reader, load, offset, n);
     }
     flush_zeroes(load);
-    ram_block_note_written(load->block, offset, TARGET_PAGE_SIZE);
+    ram_block_note_written(load->block, offset, n * TARGET_PAGE_SIZE);
     if (flags & RAM_SAVE_XBZRLE) {
         return load_delta(reader, load, offset);
     }
-    return reader_bytes(reader, load->block->host + offset, TARGET_PAGE_SIZE);
+    return reader_bytes(reader, load->block->host + offset, n * TARGET_PAGE_SIZE);
 }
 
 static bool load_ram_part(StreamReader *reader, void *opaque)
@@ -369,6 +376,8 @@ static bool load_ram_part(StreamReader *reader, void *opaque)
             break;
         case RAM_SAVE_ZERO:
         case RAM_SAVE_PAGE:
+        case RAM_SAVE_ZERO | RAM_SAVE_RUN:
+        case RAM_SAVE_PAGE | RAM_SAVE_RUN:
         case RAM_SAVE_XBZRLE:
             ok = load_record(reader, load, offset, flags);
             break;

@@ -75,6 +75,7 @@ static void init(RamState *rs, StreamWriter *writer, bool fixed_ram, RamStats *s
     rs->stats = stats;
     rs->blocks = g_ptr_array_new();
     rs->lengths = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    pristine_look_init(&rs->pristine, false);
 }
 
 bool ram_setup(RamState *rs, StreamWriter *writer, bool fixed_ram, RamStats *stats, GError **error)
@@ -163,6 +164,7 @@ void ram_cleanup(RamState *rs)
     }
     g_clear_pointer(&rs->blocks, g_ptr_array_unref);
     g_clear_pointer(&rs->lengths, g_array_unref);
+    pristine_look_clear(&rs->pristine);
 }
 
 /* --- syncs --- */
@@ -206,6 +208,7 @@ void migration_bitmap_sync(RamState *rs)
         gained += physical_memory_sync_dirty_bitmap(g_ptr_array_index(rs->blocks, i));
     }
     physical_memory_quiesce(); /* D2: no store that a cleared bit speaks of is still under way */
+    pristine_forget(&rs->pristine);
     rs->dirty_pages += gained;
     rs->barrier_due = rs->multifd != NULL;
     if (rs->xbzrle) {
@@ -399,27 +402,80 @@ static void save_delta(RamState *rs, RAMBlock *block, uint64_t page, const uint8
     }
 }
 
+static void save_deltas(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        save_delta(rs, block, page + i, host + i * TARGET_PAGE_SIZE);
+    }
+}
+
+/* The pages that the next record speaks of: one, or a run where runs are known. */
+static uint64_t record_pages(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, uint64_t flag)
+{
+    if (!rs->runs) {
+        record_head(rs, block, page, flag);
+        return 1;
+    }
+    record_head(rs, block, page, flag | RAM_SAVE_RUN);
+    writer_be32(rs->writer, (uint32_t)n);
+    return n;
+}
+
+static void save_zeroes(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
+{
+    for (uint64_t i = page; rs->xbzrle && i < page + n; i++) {
+        xbzrle_cache_forget(rs->xbzrle, block->offset + i * TARGET_PAGE_SIZE);
+    }
+    while (n) {
+        uint64_t done = record_pages(rs, block, page, n, RAM_SAVE_ZERO);
+
+        writer_u8(rs->writer, 0);
+        page += done;
+        n -= done;
+    }
+}
+
+static void save_pages(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host)
+{
+    while (n) {
+        uint64_t done = record_pages(rs, block, page, n, RAM_SAVE_PAGE);
+
+        writer_guest_memory(rs->writer, host, done * TARGET_PAGE_SIZE);
+        page += done;
+        host += done * TARGET_PAGE_SIZE;
+        n -= done;
+    }
+}
+
+static bool sends_as_zero(const RamState *rs, const uint8_t *host)
+{
+    return rs->zero_detection != ZERO_PAGE_DETECTION_NONE && is_zero(host, TARGET_PAGE_SIZE);
+}
+
 static void stream_save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *host)
 {
-    uint64_t zero = 0;
+    uint64_t end = page + n, zeroes = 0;
 
-    for (uint64_t i = page; i < page + n; i++, host += TARGET_PAGE_SIZE) {
-        if (rs->zero_detection != ZERO_PAGE_DETECTION_NONE && is_zero(host, TARGET_PAGE_SIZE)) {
-            record_head(rs, block, i, RAM_SAVE_ZERO);
-            writer_u8(rs->writer, 0);
-            zero++;
-            if (rs->xbzrle) {
-                xbzrle_cache_forget(rs->xbzrle, block->offset + i * TARGET_PAGE_SIZE);
-            }
-        } else if (use_xbzrle(rs)) {
-            save_delta(rs, block, i, host);
-        } else {
-            record_head(rs, block, i, RAM_SAVE_PAGE);
-            writer_guest_memory(rs->writer, host, TARGET_PAGE_SIZE);
+    while (page < end) {
+        bool zero = sends_as_zero(rs, host);
+        uint64_t same = 1;
+
+        while (page + same < end && sends_as_zero(rs, host + same * TARGET_PAGE_SIZE) == zero) {
+            same++;
         }
+        if (zero) {
+            save_zeroes(rs, block, page, same);
+            zeroes += same;
+        } else if (use_xbzrle(rs)) {
+            save_deltas(rs, block, page, same, host);
+        } else {
+            save_pages(rs, block, page, same, host);
+        }
+        page += same;
+        host += same * TARGET_PAGE_SIZE;
     }
-    atomic_add_relaxed(&rs->stats->duplicate, zero);
-    atomic_add_relaxed(&rs->stats->normal, n - zero);
+    atomic_add_relaxed(&rs->stats->duplicate, zeroes);
+    atomic_add_relaxed(&rs->stats->normal, n - zeroes);
 }
 
 /* The next run of pages to send, from the cursor on and around. */
@@ -486,8 +542,7 @@ static void multifd_split_run(RamState *rs, RAMBlock *block, uint64_t page, uint
         if (stop > page) {
             multifd_save_run(rs, block, page, stop - page);
         } else {
-            record_head(rs, block, stop++, RAM_SAVE_ZERO);
-            writer_u8(rs->writer, 0);
+            save_zeroes(rs, block, stop++, 1);
             atomic_add_relaxed(&rs->stats->duplicate, 1);
         }
         page = stop;
@@ -513,18 +568,46 @@ static void save_run(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, c
     count_bytes(rs, rs->writer->position - before);
 }
 
+uint64_t ram_run_alike(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, bool *pristine)
+{
+    n = pristine_run(&rs->pristine, block, page, n, pristine);
+    rs->cursor_page = page + n;
+    return n;
+}
+
+/* With multifd, too, they go into the main stream: the channels are for what has bytes. */
+void ram_save_pristine(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n)
+{
+    uint64_t before = rs->writer->position;
+
+    if (rs->fixed_ram) {
+        fixed_ram_save_zeroes(&rs->fixed, block, page, n);
+    } else {
+        save_zeroes(rs, block, page, n);
+        count_bytes(rs, rs->writer->position - before);
+    }
+    atomic_add_relaxed(&rs->stats->duplicate, n);
+    atomic_add_relaxed(&rs->stats->pristine, n);
+}
+
 bool ram_save_block(RamState *rs)
 {
     uint64_t page, n;
     RAMBlock *block = find_dirty_run(rs, &page, &n);
+    bool pristine;
 
     if (!block) {
         return false;
     }
+    n = ram_run_alike(rs, block, page, n, &pristine);
     bitmap_clear(block->bmap, page, n); /* before the pages are read: a later store sets its bit for the next sync */
     rs->dirty_pages -= n;
     barrier(rs);
-    save_run(rs, block, page, n, block->host + page * TARGET_PAGE_SIZE);
+    if (pristine) {
+        ram_save_pristine(rs, block, page, n);
+    } else {
+        save_run(rs, block, page, n, block->host + page * TARGET_PAGE_SIZE);
+    }
     atomic_set(&rs->stats->remaining_pages, rs->dirty_pages);
     return true;
 }

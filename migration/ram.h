@@ -15,6 +15,7 @@
 #include "channel.h"
 #include "fixed-ram.h"
 #include "options.h"
+#include "pristine.h"
 #include "sections.h"
 #include "stream.h"
 #include "system/physmem.h"
@@ -29,6 +30,7 @@ enum {
     RAM_SAVE_CONTINUE = 0x20,
     RAM_SAVE_XBZRLE = 0x40,
     RAM_SAVE_MULTIFD_FLUSH = 0x200,
+    RAM_SAVE_RUN = 0x400, /* native: with ZERO or PAGE; so many pages (u32) in one record */
     RAM_SAVE_FLAGS = TARGET_PAGE_SIZE - 1,
 };
 
@@ -36,6 +38,7 @@ enum {
 typedef struct RamStats {
     uint64_t transferred;      /* bytes of pages */
     uint64_t normal, duplicate; /* pages */
+    uint64_t pristine;         /* those of the duplicate ones that were not looked at */
     uint64_t remaining_pages;
     uint64_t total;            /* bytes */
     uint64_t sync_count;
@@ -54,12 +57,14 @@ typedef struct RamState {
     StreamWriter *writer;
     bool fixed_ram;
     bool postcopy;        /* the destination was told that postcopy may follow */
+    bool runs;            /* the destination knows RAM_SAVE_RUN */
     FixedRamWriter fixed; /* with fixed_ram; set up after ram_setup() */
     XbzrleCache *xbzrle;  /* NULL: off; not ours */
     int zero_detection;   /* ZeroPageDetection */
     MultifdSend *multifd; /* NULL: one thread does it all; not ours */
     RamStats *stats;
     /* migration thread */
+    PristineLook pristine; /* asks nobody until pristine_look_init() */
     bool logged;       /* the MIGRATION log runs for us */
     GPtrArray *blocks; /* of RAMBlock *, each holding a reference */
     GArray *lengths;   /* of uint64_t, their used_length when they joined */
@@ -98,6 +103,9 @@ bool ram_check_blocks(RamState *rs, bool *changed, GError **error);
 void ram_save_joined(RamState *rs);
 /* Sends one run of dirty pages; false when there is none. */
 bool ram_save_block(RamState *rs);
+/* How many of the pages from @page on, @n at most, can be sent alike; *@pristine: by ram_save_pristine(), unread. */
+uint64_t ram_run_alike(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, bool *pristine);
+void ram_save_pristine(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n);
 /* Sends pages as they are in @copy, which stays until the writer is flushed.  Does not touch the bitmaps.  No multifd. */
 void ram_save_copy(RamState *rs, RAMBlock *block, uint64_t page, uint64_t n, const uint8_t *copy);
 /* PART or END: begin, then ram_save_block()s, then end. */

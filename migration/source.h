@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The source object: shared by migration.c (status, control) and precopy.c (the work of its thread). */
+/* The source object, and the ways to save a machine, which migration.c chooses from. */
 #ifndef MIGRATION_SOURCE_H
 #define MIGRATION_SOURCE_H
 
@@ -14,6 +14,7 @@ typedef struct Migration {
     MigrationOptions options;
     StreamConfig config;
     bool return_path; /* the destination answers */
+    bool saved;       /* into a file, or as a snapshot: nobody waits at the other end */
     GThread *thread;
 
     /* under the lock */
@@ -54,8 +55,15 @@ typedef struct Migration {
     int64_t start_ns, setup_ns, end_ns, stop_ns, downtime_ns, expected_downtime_ns;
 } Migration;
 
+/* --- source.c --- */
+Migration *migration_source(void); /* the one there is */
 int64_t migration_now_ns(void);
-/* The one function that changes the status.  False when it is not @from (cancelled meanwhile). */
+/* NONE, CANCELLED, COMPLETED or FAILED. */
+bool migration_is_final(MigrationStatus status);
+MigrationStatus migration_get_status(Migration *m);
+/* The one function that changes the status.  .lock held; the caller emits the event once it is released. */
+void migration_set_status_locked(Migration *m, MigrationStatus to);
+/* The same with lock and event.  False when the status is not @from (cancelled meanwhile). */
 bool migration_set_status(Migration *m, MigrationStatus from, MigrationStatus to);
 /* False with "cancelled" when it is to end. */
 bool migration_going_on(Migration *m, GError **error);
@@ -80,6 +88,10 @@ bool precopy_run(Migration *m, GError **error);
 /* What every way to save begins with: the connection and the stream's header; how pages travel. */
 bool precopy_open_stream(Migration *m, GError **error);
 bool precopy_set_up_pages(Migration *m, GError **error);
+/* max-bandwidth: so much was sent; waits for a moment if more is not due yet; may more be sent? */
+void precopy_pace(Migration *m, uint64_t bytes);
+void precopy_wait_for_turn(Migration *m);
+bool precopy_may_send(const Migration *m);
 /* background-snapshot.c: the same job for capability background-snapshot. */
 bool background_snapshot_run(Migration *m, GError **error);
 

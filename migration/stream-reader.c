@@ -8,6 +8,8 @@
 #include "util/error.h"
 
 #define READER_BUFFER (512 * 1024)
+#define LARGE         (16 * 1024) /* not worth a copy */
+#define READ_AHEAD    4096        /* behind what is large: the head of what follows */
 
 StreamReader *reader_new(Channel *channel)
 {
@@ -85,15 +87,35 @@ bool reader_ok(StreamReader *reader, GError **error)
     return !reader->error;
 }
 
-/* At least one more byte; false at the end or on error. */
-static bool fill(StreamReader *reader)
+/* What the channel has, at least a byte; 0 at the end or on error. */
+static size_t receive(StreamReader *reader, const struct iovec *iov, int count)
 {
     GError *error = NULL;
     ssize_t n;
 
     if (!reader->channel || reader->error) {
-        return false;
+        return 0;
     }
+    if (reader->before_wait) {
+        reader->before_wait();
+    }
+    n = channel_readv(reader->channel, iov, count, &error);
+    if (reader->after_wait) {
+        reader->after_wait();
+    }
+    if (n < 0) {
+        reader_take_error(reader, error);
+        return 0;
+    }
+    return (size_t)n;
+}
+
+/* At least one more byte; false at the end or on error. */
+static bool fill(StreamReader *reader)
+{
+    struct iovec iov;
+    size_t n;
+
     if (reader->start == reader->end) {
         reader->start = reader->end = 0;
     } else if (reader->end == reader->capacity) {
@@ -101,18 +123,24 @@ static bool fill(StreamReader *reader)
         reader->end -= reader->start;
         reader->start = 0;
     }
-    if (reader->before_wait) {
-        reader->before_wait();
-    }
-    n = channel_read(reader->channel, reader->buffer + reader->end, reader->capacity - reader->end, &error);
-    if (reader->after_wait) {
-        reader->after_wait();
-    }
-    if (n < 0) {
-        return reader_take_error(reader, error);
-    }
-    reader->end += (size_t)n;
+    iov = (struct iovec){reader->buffer + reader->end, reader->capacity - reader->end};
+    n = receive(reader, &iov, 1);
+    reader->end += n;
     return n > 0;
+}
+
+/* The buffer is empty and much is wanted: past it, to where it is to go; the buffer takes a little of what follows. */
+static size_t receive_past(StreamReader *reader, uint8_t *to, size_t size)
+{
+    struct iovec iov[2] = {{to, size}, {reader->buffer, READ_AHEAD}};
+    size_t n = receive(reader, iov, 2);
+
+    reader->start = reader->end = 0;
+    if (n > size) {
+        reader->end = n - size;
+        n = size;
+    }
+    return n;
 }
 
 bool reader_bytes(StreamReader *reader, void *data, size_t size)
@@ -123,14 +151,16 @@ bool reader_bytes(StreamReader *reader, void *data, size_t size)
     while (size && !reader->error) {
         size_t n = MIN(size, reader->end - reader->start);
 
-        if (!n) {
-            if (!fill(reader)) {
-                reader_fail(reader, "the stream ends here");
-            }
-            continue;
+        if (!n && size >= LARGE) {
+            n = receive_past(reader, to, size);
+        } else {
+            n = n || !fill(reader) ? n : MIN(size, reader->end - reader->start);
+            memcpy(to, reader->buffer + reader->start, n);
+            reader->start += n;
         }
-        memcpy(to, reader->buffer + reader->start, n);
-        reader->start += n;
+        if (!n) {
+            reader_fail(reader, "the stream ends here");
+        }
         reader->position += n;
         to += n;
         size -= n;

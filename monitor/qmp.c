@@ -46,6 +46,7 @@ struct QmpSession {
     unsigned connection;
     bool open, negotiated, oob_enabled;
     bool run_wanted; /* from want_run() until the queue was found empty */
+    bool running;    /* a request that was queued is being answered */
 };
 
 static void request_free(Request *request)
@@ -323,6 +324,7 @@ static Request *next_request(QmpSession *session, bool *more, bool *has_room)
     *more = session->queue.length > 0;
     *has_room = request && session->queue.length == QUEUE_MAX - 1;
     session->run_wanted = *more;
+    session->running = request != NULL;
     return request;
 }
 
@@ -333,6 +335,9 @@ bool qmp_session_run(QmpSession *session)
 
     if (request) {
         answer(session, request);
+        lock_acquire(&session->lock);
+        session->running = false;
+        lock_release(&session->lock);
     }
     if (has_room) {
         session->ops->want_input(session->opaque);
@@ -362,6 +367,21 @@ static bool is_oob(QmpSession *session, JsonNode *node)
     session_state(session, &negotiated, &oob_enabled);
     return oob_enabled && JSON_NODE_HOLDS_OBJECT(node) &&
            json_object_has_member(json_node_get_object(node), "exec-oob");
+}
+
+/*
+ * Such a command does not wait for the main loop, which may itself be waiting for memory that is at the other end of a
+ * broken link; but answers come in the order of the requests.
+ */
+static bool runs_here(QmpSession *session, JsonNode *node)
+{
+    JsonNode *name = JSON_NODE_HOLDS_OBJECT(node) ? json_object_get_member(json_node_get_object(node), "execute") : NULL;
+    const Command *command = name && json_node_get_value_type(name) == G_TYPE_STRING
+                                 ? command_find_qmp(json_node_get_string(name))
+                                 : NULL;
+    LOCK_GUARD(&session->lock);
+
+    return command && command->unlocked && g_queue_is_empty(&session->queue) && !session->running;
 }
 
 static void queue_request(QmpSession *session, Request *request)
@@ -399,7 +419,7 @@ static void take_document(const char *text, size_t len, const char *error, void 
     } else {
         request->node = parse_document(text, len, &request->error);
     }
-    if (request->node && is_oob(session, request->node)) {
+    if (request->node && (is_oob(session, request->node) || runs_here(session, request->node))) {
         answer(session, request);
     } else {
         queue_request(session, request);

@@ -5,21 +5,22 @@
  *        cpu_exec, no big lock  <------------------------------+
  *               | asked to leave                               |
  *               v                                              |
- *        needs_service()? --no---------------------------------+
- *               | yes                                          |
+ *        needs_service()? --no--> WFI? --yes--> poll, sleep ---+
+ *               | yes              no -------------------------+
  *               v                                              |
- *        big lock; cpu_wait_io_event(): work, stop, WFI -------+
+ *        big lock; cpu_wait_io_event(): work, stop ------------+
  *
- * An interrupt of a vCPU that runs takes no lock at all on the vCPU's side.
+ * Neither an interrupt of a vCPU that runs nor one that wakes it takes the big lock on the vCPU's side.
  *
  * Sleeping.  A vCPU with nothing to do sleeps on its own lock, not on the big one, so a wake-up by somebody
  * who holds the big lock (a store to the CLINT) does not make the woken thread queue for it.  kicked and
  * sleeping are a store buffering pair: the sleeper clears kicked, looks for reasons to run, sets sleeping,
- * looks at kicked; the kicker sets kicked, looks at sleeping.  Before it sleeps the vCPU polls kicked for
- * a few microseconds, as long as that pays: vCPUs that wake each other in turn then need no system call.
+ * looks at kicked; the kicker sets kicked, looks at sleeping.  Before it sleeps in WFI the vCPU polls kicked
+ * for a while, as long as that pays: vCPUs that wake each other in turn then need no system call.
  */
 #include "cpus-internal.h"
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,9 +36,11 @@
 TRACE_EVENT(cpus_pause, "all vCPUs");
 TRACE_EVENT(cpus_resume, "all vCPUs");
 COUNTER(cpus_halts, "times a vCPU thread had nothing to do");
+COUNTER(cpus_polls, "of these, times it was woken while it polled");
 COUNTER(cpus_sleeps, "times a vCPU thread slept");
 
-#define POLL_NS          10000 /* about what a sleep and a wake-up cost */
+#define POLL_MIN_NS      10000 /* about what a sleep and a wake-up cost */
+#define POLL_MAX_NS      100000
 #define POLL_BACKOFF_MAX 256
 
 static Cond pause_cond = {PTHREAD_COND_INITIALIZER}; /* a vCPU stopped or began; with the big lock */
@@ -162,34 +165,6 @@ void cpu_wake(CPUState *cpu)
     }
 }
 
-/*
- * Looks for a kick for a short while.  Each time that this was in vain, or that the host took the processor away
- * meanwhile, twice as many halts go without it: a vCPU that idles, or shares its processor, gains nothing by it.
- */
-static bool poll_for_kick(CPUState *cpu)
-{
-    int64_t start_ns, waited_ns;
-
-    if (cpu->poll_skip) {
-        cpu->poll_skip--;
-        return false;
-    }
-    start_ns = clock_get_ns(CLOCK_TYPE_REALTIME);
-    do {
-        for (unsigned i = 0; i < 32 && !atomic_read(&cpu->kicked); i++) {
-            cpu_relax();
-        }
-        waited_ns = clock_get_ns(CLOCK_TYPE_REALTIME) - start_ns;
-    } while (!atomic_read(&cpu->kicked) && waited_ns < POLL_NS);
-    if (atomic_read(&cpu->kicked) && waited_ns < POLL_NS) {
-        cpu->poll_backoff = 1;
-    } else {
-        cpu->poll_backoff = MIN(MAX(cpu->poll_backoff * 2, 1), POLL_BACKOFF_MAX);
-        cpu->poll_skip = cpu->poll_backoff;
-    }
-    return atomic_read(&cpu->kicked);
-}
-
 static void sleep_until_kicked(CPUState *cpu, int64_t timeout_ns)
 {
     LOCK_GUARD(&cpu->work_lock);
@@ -212,9 +187,7 @@ static void idle(CPUState *cpu, int64_t timeout_ns)
 {
     bql_unlock();
     counter_inc(cpus_halts);
-    if (!poll_for_kick(cpu)) {
-        sleep_until_kicked(cpu, timeout_ns);
-    }
+    sleep_until_kicked(cpu, timeout_ns);
     bql_lock();
 }
 
@@ -290,12 +263,84 @@ void cpu_wait_io_event(CPUState *cpu)
 
 /* --- threads --- */
 
-/* Whether something asks for more than to go on with guest code. */
+/* Whether something asks for more than to go on with guest code or to wait for an interrupt. */
 static bool needs_service(CPUState *cpu)
 {
-    return cpu->halted || atomic_read(&cpu->stop) || atomic_read(&cpu->stopped) ||
+    return atomic_read(&cpu->stop) || atomic_read(&cpu->stopped) ||
            atomic_read(&cpu->unplug) || atomic_read(&cpu->work_pending) ||
            atomic_read(&cpu->throttle_until_ns) || atomic_read(&cpu->dirty_until_ns) || !runstate_is_running();
+}
+
+/* Somebody else wanted the host's processor since the last call: it is not ours to burn. */
+static bool was_preempted(CPUState *cpu)
+{
+    long before = cpu->poll_preemptions;
+    struct rusage usage;
+
+    getrusage(RUSAGE_THREAD, &usage);
+    cpu->poll_preemptions = usage.ru_nivcsw;
+    return usage.ru_nivcsw != before;
+}
+
+/* Each time that polling was in vain, or would have been at somebody's cost, twice as many halts go without it. */
+static void poll_less(CPUState *cpu)
+{
+    cpu->poll_backoff = MIN(MAX(cpu->poll_backoff * 2, 1), POLL_BACKOFF_MAX);
+    cpu->poll_skip = cpu->poll_backoff;
+}
+
+/* Looks for a kick for a while; false without one. */
+static bool poll_for_kick(CPUState *cpu, int64_t start_ns)
+{
+    int64_t waited_ns = 0;
+
+    if (cpu->poll_skip) {
+        cpu->poll_skip--;
+        return false;
+    }
+    if (was_preempted(cpu)) {
+        poll_less(cpu);
+        return false;
+    }
+    while (!atomic_read(&cpu->kicked) && waited_ns < MAX(cpu->poll_ns, POLL_MIN_NS)) {
+        for (unsigned i = 0; i < 32 && !atomic_read(&cpu->kicked); i++) {
+            cpu_relax();
+        }
+        waited_ns = clock_get_ns(CLOCK_TYPE_REALTIME) - start_ns;
+    }
+    if (!atomic_read(&cpu->kicked)) {
+        poll_less(cpu);
+        return false;
+    }
+    cpu->poll_backoff = 0;
+    counter_inc(cpus_polls);
+    return true;
+}
+
+/* Polls longer when that would have caught the kick that ended this sleep, less when the sleep was a long one. */
+static void learn_from_sleep(CPUState *cpu, int64_t start_ns)
+{
+    bool brief = clock_get_ns(CLOCK_TYPE_REALTIME) - start_ns < POLL_MAX_NS;
+    int64_t poll_ns = MAX(cpu->poll_ns, POLL_MIN_NS);
+
+    cpu->poll_ns = brief ? MIN(poll_ns * 2, POLL_MAX_NS) : poll_ns / 2;
+}
+
+/* WFI.  Returns when the vCPU was kicked, perhaps sooner; nothing that it looks at needs the big lock. */
+static void wait_for_interrupt(CPUState *cpu)
+{
+    int64_t start_ns;
+
+    atomic_xchg(&cpu->kicked, 0); /* before looking for reasons; pairs with the exchange in cpu_wake() */
+    if (cpu->ops->has_work(cpu) || needs_service(cpu)) {
+        return;
+    }
+    counter_inc(cpus_halts);
+    start_ns = clock_get_ns(CLOCK_TYPE_REALTIME);
+    if (!poll_for_kick(cpu, start_ns)) {
+        sleep_until_kicked(cpu, -1);
+        learn_from_sleep(cpu, start_ns);
+    }
 }
 
 static void run_guest(CPUState *cpu)
@@ -305,6 +350,9 @@ static void run_guest(CPUState *cpu)
     do {
         accel->cpu_exec(cpu);
         atomic_xchg(&cpu->exit_request, 0); /* before looking at what was asked */
+        while (cpu->halted && !needs_service(cpu) && !cpu->ops->has_work(cpu)) {
+            wait_for_interrupt(cpu);
+        }
     } while (!needs_service(cpu));
 }
 

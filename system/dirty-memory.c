@@ -212,6 +212,15 @@ bool physical_memory_get_dirty_flag(ram_addr_t addr, unsigned client)
            test_bit(span.bit, span.map);
 }
 
+const unsigned long *physical_memory_dirty_piece(ram_addr_t addr, unsigned client)
+{
+    RCU_READ_LOCK_GUARD();
+    uint64_t page = addr >> TARGET_PAGE_BITS;
+    DirtySpan span;
+
+    return next_span(rcu_dereference(dirty_memory[client]), &page, page + 1, &span) ? span.map : NULL;
+}
+
 uint64_t physical_memory_count_dirty(ram_addr_t start, uint64_t length, unsigned client)
 {
     RCU_READ_LOCK_GUARD();

@@ -6,35 +6,26 @@
 #include <string.h>
 
 static const char *const op_names[] = {
-#define IR_NAME(name, kind) #name,
+#define IR_NAME(name, kind, properties) #name,
     IR_OPS(IR_NAME)
 #undef IR_NAME
 };
 
 const uint8_t ir_op_kinds[IR_NUM_OPS] = {
-#define IR_KIND(name, kind) IR_KIND_##kind,
+#define IR_KIND(name, kind, properties) IR_KIND_##kind,
     IR_OPS(IR_KIND)
 #undef IR_KIND
+};
+
+const uint16_t ir_op_props[IR_NUM_OPS] = {
+#define IR_PROPS(name, kind, properties) IR_P_OF_##kind | (properties),
+    IR_OPS(IR_PROPS)
+#undef IR_PROPS
 };
 
 const char *ir_op_name(IROpcode opc)
 {
     return opc < IR_NUM_OPS ? op_names[opc] : "?";
-}
-
-bool ir_op_sees_vars(const IROp *op)
-{
-    switch (ir_op_kind(op->opc)) {
-    case IR_KIND_MEM:
-    case IR_KIND_FLOW:
-        return true;
-    case IR_KIND_CALL:
-        return !(op->flags & IR_CALL_PURE);
-    case IR_KIND_FP:
-        return op->opc == IR_FP_CHECK;
-    default:
-        return op->opc == IR_LABEL;
-    }
 }
 
 void ir_block_reset(IRBlock *b, const TCGGuest *guest)

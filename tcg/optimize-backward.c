@@ -31,62 +31,18 @@ static void need_ref(Need *n, IRRef r, bool high)
 /* Whether the low half of the result depends on the low halves of the operands only. */
 static bool low_from_low(const IROp *op)
 {
-    switch (op->opc) {
-    case IR_MOV:
-    case IR_ADD:
-    case IR_SUB:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_ANDN:
-    case IR_ORN:
-    case IR_XNOR:
-    case IR_MUL:
-    case IR_ADDUW:
-    case IR_SHADD:
-        return true;
-    case IR_SHL:
-        return op->b == IR_IMM;
-    default:
-        return false;
-    }
+    return ir_op_is(op->opc, IR_P_LOW_FROM_LOW) || (op->opc == IR_SHL && op->b == IR_IMM);
+}
+
+/* An extension at its end is all that makes the upper half: the back ends can leave it out. */
+static bool may_skip_extension(const IROp *op)
+{
+    return op->type == IR_I32 && ir_op_is(op->opc, IR_P_READS_LOW32);
 }
 
 static bool reads_low_only(const IROp *op)
 {
-    switch (op->opc) {
-    case IR_SEXT8:
-    case IR_SEXT16:
-    case IR_SEXT32:
-    case IR_ZEXT8:
-    case IR_ZEXT16:
-    case IR_ZEXT32:
-        return true;
-    case IR_MOV:
-    case IR_ADD:
-    case IR_SUB:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_ANDN:
-    case IR_ORN:
-    case IR_XNOR:
-    case IR_SHL:
-    case IR_SHR:
-    case IR_SAR:
-    case IR_ROTL:
-    case IR_ROTR:
-    case IR_MUL:
-        return op->type == IR_I32;
-    default:
-        return false;
-    }
-}
-
-/* Whether the back ends know how to leave the upper half of the result alone. */
-static bool may_skip_extension(const IROp *op)
-{
-    return op->type == IR_I32 && reads_low_only(op) && op->opc != IR_SEXT32;
+    return ir_op_is(op->opc, IR_P_READS_LOW) || may_skip_extension(op);
 }
 
 static bool is_last_chance_dead(const IROp *op, const Need *n)

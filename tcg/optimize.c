@@ -95,36 +95,6 @@ static IRRef resolve(const Facts *f, IRRef r)
     return r;
 }
 
-static bool is_commutative(unsigned opc)
-{
-    switch (opc) {
-    case IR_ADD:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_XNOR:
-    case IR_MUL:
-    case IR_MULHS:
-    case IR_MULHU:
-    case IR_MINS:
-    case IR_MAXS:
-    case IR_MINU:
-    case IR_MAXU:
-    case IR_CLMUL:
-    case IR_CLMULH:
-    case IR_CLMULR:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Ops whose imm means something else: b cannot become an immediate. */
-static bool has_own_imm(unsigned opc)
-{
-    return opc == IR_SHADD || opc == IR_SHLUW || opc == IR_PCREL || opc == IR_LDENV || opc == IR_MOVI;
-}
-
 static void become_movi(IROp *op, uint64_t value)
 {
     op->opc = IR_MOVI;
@@ -142,26 +112,12 @@ static void become_mov(IROp *op, IRRef a)
     op->imm = 0;
 }
 
-static bool takes_b(unsigned opc)
-{
-    switch (opc) {
-    case IR_MOV:
-    case IR_MOVI:
-    case IR_PCREL:
-    case IR_LDENV:
-    case IR_SHLUW:
-        return false;
-    default:
-        return opc < IR_CLZ || opc > IR_ZEXT32;
-    }
-}
-
 /* x op 0 and the like. */
 static void simplify_identity(const Facts *f, IROp *op)
 {
     uint64_t b = op->b == IR_IMM ? (uint64_t)op->imm : 0;
 
-    if (has_own_imm(op->opc) || (op->b != IR_IMM && op->b != IR_ZERO)) {
+    if (ir_op_is(op->opc, IR_P_OWN_IMM) || (op->b != IR_IMM && op->b != IR_ZERO)) {
         return;
     }
     switch (op->opc) {
@@ -209,17 +165,6 @@ static bool result_is_sext32(const Facts *f, const IROp *op)
         return fits_int32(op->imm);
     case IR_MOV:
         return op->type == IR_I32 || known_sext32(f, op->a);
-    case IR_SEXT8:
-    case IR_SEXT16:
-    case IR_SEXT32:
-    case IR_ZEXT8:
-    case IR_ZEXT16:
-    case IR_SETCOND:
-    case IR_BEXT:
-    case IR_CLZ:
-    case IR_CTZ:
-    case IR_POPCNT:
-        return true;
     case IR_AND:
         return op->type == IR_I32 || (op->b == IR_IMM && op->imm >= 0 && fits_int32(op->imm)) ||
                (known_sext32(f, op->a) && (op->b == IR_IMM ? fits_int32(op->imm) : known_sext32(f, op->b)));
@@ -234,12 +179,9 @@ static bool result_is_sext32(const Facts *f, const IROp *op)
     case IR_LD:
         return (op->mem & IR_MEM_SIZE) < 2 ? !(op->mem & IR_MEM_FP_BOX)
                                            : (op->mem & IR_MEM_SIZE) == 2 && (op->mem & IR_MEM_SIGN);
-    case IR_SHADD:
-    case IR_ADDUW:
-    case IR_SHLUW:
-        return false;
     default:
-        return ir_op_kind(op->opc) == IR_KIND_VALUE && op->type == IR_I32;
+        return ir_op_is(op->opc, IR_P_INT32) ||
+               (ir_op_kind(op->opc) == IR_KIND_VALUE && op->type == IR_I32 && !ir_op_is(op->opc, IR_P_WIDE));
     }
 }
 
@@ -406,13 +348,13 @@ static void forward_value(const Facts *f, IROp *op)
         b = op->imm;
         const_b = true;
     } else {
-        const_b = known(f, op->b, &b) || !takes_b(op->opc);
+        const_b = known(f, op->b, &b) || !ir_op_is(op->opc, IR_P_TAKES_B);
     }
     if (const_a && const_b) {
         become_movi(op, ir_eval(op, a, b));
         return;
     }
-    if (const_a && !const_b && is_commutative(op->opc)) {
+    if (const_a && !const_b && ir_op_is(op->opc, IR_P_COMMUTES)) {
         IRRef t = op->a;
 
         op->a = op->b;
@@ -420,8 +362,8 @@ static void forward_value(const Facts *f, IROp *op)
         b = a;
         const_b = true;
     }
-    if (const_b && takes_b(op->opc) && op->b != IR_IMM && op->b != IR_ZERO && !has_own_imm(op->opc) &&
-        fits_int32(b)) {
+    if (const_b && op->b != IR_IMM && op->b != IR_ZERO && fits_int32(b) && ir_op_is(op->opc, IR_P_TAKES_B) &&
+        !ir_op_is(op->opc, IR_P_OWN_IMM)) {
         op->b = IR_IMM;
         op->imm = b;
     }

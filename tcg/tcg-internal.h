@@ -51,13 +51,13 @@ static inline bool ir_is_temp(IRRef r)
 }
 static inline bool ir_op_has_dst(const IROp *op)
 {
-    IRKind kind = ir_op_kind(op->opc);
-
-    return op->dst != IR_ZERO && ir_is_ref(op->dst) && kind != IR_KIND_FLOW && kind != IR_KIND_NOTE &&
-           op->opc != IR_ST && op->opc != IR_FENCE && op->opc != IR_FP_CHECK;
+    return op->dst != IR_ZERO && ir_is_ref(op->dst) && !ir_op_is(op->opc, IR_P_NO_DST);
 }
 /* Whether every var must have its value there: the op may fault, call or leave. */
-bool ir_op_sees_vars(const IROp *op);
+static inline bool ir_op_sees_vars(const IROp *op)
+{
+    return ir_op_is(op->opc, IR_P_SEES_VARS) && !(op->opc == IR_CALL && op->flags & IR_CALL_PURE);
+}
 /* Operands that the op reads (refs other than IR_ZERO), at most 3. */
 static inline unsigned ir_op_inputs(const IROp *op, IRRef in[3])
 {

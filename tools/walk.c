@@ -33,6 +33,7 @@ enum {
     RAM_CONTINUE = 0x20,
     RAM_XBZRLE = 0x40,
     RAM_MULTIFD_FLUSH = 0x200,
+    RAM_RUN = 0x400,
     RAM_FLAGS = PAGE_BYTES - 1,
     MAX_PROBLEMS = 100,
 };
@@ -276,10 +277,9 @@ static bool walk_block_list(Walk *walk, uint64_t total)
     return !cursor->failed;
 }
 
-static bool walk_page(Walk *walk, uint64_t record)
+static bool walk_record_block(Walk *walk, uint64_t record)
 {
     Cursor *cursor = &walk->cursor;
-    uint64_t offset = record & ~(uint64_t)RAM_FLAGS, page = offset / PAGE_BYTES, at;
     char name[256];
 
     if (!(record & RAM_CONTINUE)) {
@@ -289,29 +289,55 @@ static bool walk_page(Walk *walk, uint64_t record)
             return cursor_fail(cursor, "a page of RAM '%s', which is not listed", name);
         }
     }
-    if (!walk->last_block) {
-        return cursor_fail(cursor, "a page of no block");
-    }
-    if (offset >= walk->last_block->length) {
-        return cursor_fail(cursor, "page at 0x%" PRIx64 " is past the end of RAM '%s'", offset, walk->last_block->name);
-    }
-    at = cursor->at;
+    return walk->last_block || cursor_fail(cursor, "a page of no block");
+}
+
+/* The bytes of a page: where the page is in the file, 0 for a zero page. */
+static uint64_t walk_page_bytes(Walk *walk, uint64_t record, uint64_t offset)
+{
+    Cursor *cursor = &walk->cursor;
+    Block *block = walk->last_block;
+    uint64_t at = cursor->at;
+
     if (record & RAM_ZERO) {
-        at = 0;
-        cursor_take(cursor, 1);
-        walk->last_block->zero++;
-    } else if (record & RAM_PAGE) {
-        cursor_take(cursor, MIN(PAGE_BYTES, walk->last_block->length - offset));
-        walk->last_block->normal++;
+        block->zero++;
+        return 0;
+    }
+    block->normal++;
+    if (record & RAM_PAGE) {
+        cursor_take(cursor, MIN(PAGE_BYTES, block->length - offset));
     } else {
         cursor_number(cursor, 1);
         cursor_take(cursor, cursor_number(cursor, 2));
-        walk->last_block->normal++;
     }
-    if (record & RAM_XBZRLE) { /* a difference to what was there: not looked into */
-        g_hash_table_remove(walk->last_block->pages, &page);
-    } else if (!cursor->failed) {
-        block_set_page(walk->last_block, page, at);
+    return at;
+}
+
+static bool walk_pages(Walk *walk, uint64_t record)
+{
+    Cursor *cursor = &walk->cursor;
+    uint64_t offset = record & ~(uint64_t)RAM_FLAGS, n;
+    Block *block;
+
+    if (!walk_record_block(walk, record)) {
+        return false;
+    }
+    block = walk->last_block;
+    n = record & RAM_RUN ? cursor_number(cursor, 4) : 1;
+    if (!n || offset >= block->length || n > DIV_ROUND_UP(block->length - offset, PAGE_BYTES)) {
+        return cursor_fail(cursor, "%" PRIu64 " pages at 0x%" PRIx64 " are not in RAM '%s'", n, offset, block->name);
+    }
+    if (record & RAM_ZERO) {
+        cursor_take(cursor, 1);
+    }
+    for (; n && !cursor->failed; n--, offset += PAGE_BYTES) {
+        uint64_t page = offset / PAGE_BYTES, at = walk_page_bytes(walk, record, offset);
+
+        if (record & RAM_XBZRLE) { /* a difference to what was there: not looked into */
+            g_hash_table_remove(block->pages, &page);
+        } else if (!cursor->failed) {
+            block_set_page(block, page, at);
+        }
     }
     return !cursor->failed;
 }
@@ -333,8 +359,8 @@ static bool walk_ram(Walk *walk)
         }
         if (flags == RAM_MEM_SIZE) {
             walk_block_list(walk, record & ~(uint64_t)RAM_FLAGS);
-        } else if (flags == RAM_ZERO || flags == RAM_PAGE || flags == RAM_XBZRLE) {
-            walk_page(walk, record);
+        } else if ((flags & ~RAM_RUN) == RAM_ZERO || (flags & ~RAM_RUN) == RAM_PAGE || flags == RAM_XBZRLE) {
+            walk_pages(walk, record);
         } else if (flags != RAM_MULTIFD_FLUSH) {
             return cursor_fail(cursor, "RAM record 0x%" PRIx64 " is none", record);
         }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 
 /* Linux moves at most this much in one call. */
 #define MAX_CHUNK ((size_t)1 << 30)
+#define HUGE_PAGE ((size_t)2 << 20)
 
 bool write_all(int fd, const void *data, size_t size, GError **error)
 {
@@ -114,6 +116,16 @@ bool pread_all(int fd, void *data, size_t size, off_t offset, GError **error)
     return true;
 }
 
+/* Faults cost more than the reading: whatever whole huge pages of the host lie in a kernel's buffer should be such. */
+static void wish_for_huge_pages(uint8_t *data, size_t size)
+{
+    uintptr_t start = ROUND_UP((uintptr_t)data, HUGE_PAGE), end = ROUND_DOWN((uintptr_t)data + size, HUGE_PAGE);
+
+    if (start < end) {
+        madvise((void *)start, end - start, MADV_HUGEPAGE);
+    }
+}
+
 static void *read_whole_fd(int fd, const char *path, size_t *size, size_t max, GError **error)
 {
     struct stat st;
@@ -135,6 +147,7 @@ static void *read_whole_fd(int fd, const char *path, size_t *size, size_t max, G
         return fail_null(error, "no memory for the %" G_GINT64_FORMAT " bytes of '%s'", (gint64)st.st_size,
                          path);
     }
+    wish_for_huge_pages(data, st.st_size);
     if (!pread_all(fd, data, st.st_size, 0, error)) {
         error_context(error, "'%s'", path);
         g_free(data);

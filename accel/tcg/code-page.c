@@ -87,9 +87,7 @@ static CodePage *get_page_locked(ram_addr_t page)
 static void protect_page_locked(CodePage *cp)
 {
     physical_memory_clear_dirty(cp->page, TARGET_PAGE_SIZE, DIRTY_MEMORY_CODE);
-    for (unsigned i = 0; i < tcg_cpu_count(); i++) {
-        tlb_drop_writes(tcg_cpu_nth(i), cp->page, TARGET_PAGE_SIZE);
-    }
+    tcg_withdraw_writes(cp->page, TARGET_PAGE_SIZE);
     cp->state = CODE_PAGE_PROTECTING;
     cp->protections++;
     atomic_set(&cp->stores_left, cp->store_budget);

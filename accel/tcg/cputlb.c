@@ -10,63 +10,8 @@
  * so a client that takes bits, re-arms and quiesces (D2) finds the data stored and, if its take came too
  * early, the bit set again for the next one.
  */
+#include "host-mem.h"
 #include "internal.h"
-
-#define MOP_MMU_IDX(mop) (((mop) >> 8) % TCG_MMU_MODES)
-
-/* --- bytes: single host accesses when aligned; the guest races with itself --- */
-
-static uint64_t NO_TSAN host_load(const void *host, unsigned size)
-{
-    uint64_t value = 0;
-
-    if ((uintptr_t)host & (size - 1)) {
-        memcpy(&value, host, size);
-        return value;
-    }
-    switch (size) {
-    case 1:
-        return atomic_read((const uint8_t *)host);
-    case 2:
-        return atomic_read((const uint16_t *)host);
-    case 4:
-        return atomic_read((const uint32_t *)host);
-    default:
-        return atomic_read((const uint64_t *)host);
-    }
-}
-
-static void NO_TSAN host_store(void *host, uint64_t value, unsigned size)
-{
-    if ((uintptr_t)host & (size - 1)) {
-        memcpy(host, &value, size);
-        return;
-    }
-    switch (size) {
-    case 1:
-        atomic_set((uint8_t *)host, value);
-        break;
-    case 2:
-        atomic_set((uint16_t *)host, value);
-        break;
-    case 4:
-        atomic_set((uint32_t *)host, value);
-        break;
-    default:
-        atomic_set((uint64_t *)host, value);
-    }
-}
-
-static uint64_t extend(uint64_t value, uint32_t mop)
-{
-    unsigned unused = 64 - (8u << (mop & IR_MEM_SIZE));
-
-    if (mop & IR_MEM_SIGN) {
-        return (int64_t)(value << unused) >> unused;
-    }
-    value = value << unused >> unused;
-    return mop & IR_MEM_FP_BOX && unused ? value | UINT64_MAX << (64 - unused) : value;
-}
 
 /* --- devices --- */
 
@@ -216,7 +161,7 @@ static void store_crossing(TcgCpu *tc, vaddr addr, uint64_t value, unsigned size
 
 static void check_aligned(TcgCpu *tc, vaddr addr, uint32_t mop, MMUAccessType access)
 {
-    if (mop & IR_MEM_ALIGN && addr & ((1u << (mop & IR_MEM_SIZE)) - 1)) {
+    if (mop & IR_MEM_ALIGN && addr & (MOP_SIZE(mop) - 1)) {
         tc->ops->misaligned(tc->env, addr, access);
     }
 }
@@ -232,8 +177,6 @@ static uint64_t load(TcgCpu *tc, vaddr addr, unsigned size, unsigned mmu_idx)
     if (unlikely(!pa.host_read)) {
         return device_load(tc, addr, pa.paddr, size);
     }
-    /* on its way while barriers below wait for the accesses before this */
-    __builtin_prefetch(pa.host);
     tlb_install_load(tc, addr, mmu_idx, &pa);
     return host_load(pa.host, size);
 }
@@ -261,7 +204,7 @@ uint64_t tcg_load_slow(TCGEnv *env, uint64_t addr, uint32_t mop)
 
     tcg_stat(tc, slow_loads);
     check_aligned(tc, addr, mop, MMU_DATA_LOAD);
-    return extend(load(tc, addr, 1u << (mop & IR_MEM_SIZE), MOP_MMU_IDX(mop)), mop);
+    return extend(load(tc, addr, MOP_SIZE(mop), MOP_MMU_IDX(mop)), mop);
 }
 
 void tcg_store_slow(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop)
@@ -273,7 +216,7 @@ void tcg_store_slow(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop)
         return;
     }
     check_aligned(tc, addr, mop, MMU_DATA_STORE);
-    store(tc, addr, value, 1u << (mop & IR_MEM_SIZE), MOP_MMU_IDX(mop));
+    store(tc, addr, value, MOP_SIZE(mop), MOP_MMU_IDX(mop));
 }
 
 /*
@@ -299,7 +242,7 @@ static void settle_for_host_write(TcgCpu *tc, vaddr addr, unsigned size, unsigne
 void *tcg_atomic_host(TCGEnv *env, uint64_t addr, uint32_t mop)
 {
     TcgCpu *tc = env_tcg_cpu(env);
-    unsigned size = 1u << (mop & IR_MEM_SIZE);
+    unsigned size = MOP_SIZE(mop);
     PageAccess pa;
 
     tcg_stat(tc, slow_atomics);
@@ -320,13 +263,13 @@ uint64_t tcg_load_reserved(TCGEnv *env, uint64_t addr, uint32_t mop)
     uint64_t value;
 
     check_aligned(tc, addr, mop | IR_MEM_ALIGN, MMU_DATA_LOAD);
-    tlb_lookup(tc, addr, 1u << (mop & IR_MEM_SIZE), MMU_DATA_LOAD, MOP_MMU_IDX(mop), false, &pa);
+    tlb_lookup(tc, addr, MOP_SIZE(mop), MMU_DATA_LOAD, MOP_MMU_IDX(mop), false, &pa);
     if (!pa.host_read) {
         tc->ops->transaction_failed(env, addr, MMU_DATA_LOAD, MEMTX_ERROR);
         return 0;
     }
     tlb_install_read(tc, addr, MOP_MMU_IDX(mop), &pa);
-    value = extend(host_load(pa.host, 1u << (mop & IR_MEM_SIZE)), mop);
+    value = extend(host_load(pa.host, MOP_SIZE(mop)), mop);
     env->lr_addr = addr;
     env->lr_value = value;
     return value;

@@ -34,6 +34,8 @@ typedef struct TcgCpu TcgCpu;
     X(exit_halts, "exits to wait for an interrupt")                                                          \
     X(exit_jumps, "exits at a direct jump that was not linked")                                              \
     X(interrupts, "interrupts taken")                                                                        \
+    X(fast_loads, "loads that the second level of the soft TLB answered on the short way")                    \
+    X(fast_stores, "stores that the second level of the soft TLB answered on the short way")                  \
     X(slow_loads, "loads that took the slow path")                                                           \
     X(slow_stores, "stores that took the slow path")                                                         \
     X(slow_atomics, "atomics that took the slow path")                                                       \
@@ -269,6 +271,17 @@ struct TcgCpu {
     ram_addr_t translating_page2;
 };
 
+static inline CodeStoreEntry *code_store_entry(TcgCpu *tc, vaddr addr)
+{
+    return &tc->code_stores[(addr >> TARGET_PAGE_BITS) % CODE_STORE_ENTRIES];
+}
+
+/* Whether code_store() is worth asking. */
+static inline bool code_store_knows(TcgCpu *tc, vaddr addr, unsigned mmu_idx)
+{
+    return code_store_entry(tc, addr)->tag == ((addr & TARGET_PAGE_MASK) | mmu_idx);
+}
+
 static inline BlockCacheEntry *block_cache_slot(TcgCpu *tc, ram_addr_t ram_pc, uint32_t flags)
 {
     uint64_t key = (ram_pc ^ (uint64_t)flags << 44) * UINT64_C(0x9e3779b97f4a7c15);
@@ -294,6 +307,21 @@ static inline bool tcg_in_guest_code(const TcgCpu *tc)
 }
 /* Waits for all other vCPUs; the caller, if a vCPU in guest code, counts as outside meanwhile. */
 void tcg_quiesce(void);
+/*
+ * Empties the write entries of [start, start + length) on all vCPUs.  Entries made later are made by somebody who sees
+ * what the caller wrote before: the dirty bits it cleared, the log mask it set (D4).  Any thread.
+ */
+void tcg_withdraw_writes(ram_addr_t start, uint64_t length);
+/* What tcg_withdraw_writes() has other threads do, if need be, in all running threads; the light side. */
+extern bool tcg_barriers_are_heavy;
+static inline void tcg_light_barrier(void)
+{
+    if (likely(tcg_barriers_are_heavy)) {
+        compiler_barrier();
+    } else {
+        smp_mb();
+    }
+}
 void tcg_dirty_init(void);
 void tcg_request_tlb_flush(TcgCpu *tc); /* any thread */
 
@@ -313,7 +341,7 @@ typedef struct TcgAccelConfig {
     uint32_t tb_size; /* MiB of code for all vCPUs; 0: the default */
     uint32_t tb_segments;
     int thread;
-    bool no_revive, no_code_stores, no_store_ahead;
+    bool no_revive, no_code_stores, no_store_ahead, no_fast_refill;
     bool interp, one_insn_per_tb;
     bool no_chain, no_optimize, no_fp_inline, no_jump_table, no_loop_regs, no_page_slots;
     bool lockstep; /* see lockstep.h; implies no_chain and no_jump_table */

@@ -539,6 +539,8 @@ void lockstep_hook(TCGRuntime *runtime)
 {
     runtime->load = hooked_load;
     runtime->store = hooked_store;
+    runtime->load_fast = NULL;
+    runtime->store_fast = NULL;
     runtime->atomic_host = hooked_atomic_host;
     runtime->load_reserved = hooked_load_reserved;
     runtime->fp_check = hooked_fp_check;

@@ -8,7 +8,9 @@
 #include "system/accel.h"
 #include "system/machine.h"
 #include "util/error.h"
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 TcgAccelConfig tcg_accel_config;
 
@@ -83,6 +85,8 @@ static const Field tcg_fields[] = {
     F_BOOL(TcgAccelConfig, no_loop_regs, "no-loop-regs", .help = "the same guest registers in registers everywhere"),
     F_BOOL(TcgAccelConfig, no_jump_table, "no-jump-table", .help = "look every far jump up"),
     F_BOOL(TcgAccelConfig, no_code_stores, "no-code-stores", .help = "look every store beside code up"),
+    F_BOOL(TcgAccelConfig, no_fast_refill, "no-fast-refill",
+           .help = "take the long way from a soft TLB miss to the second level"),
     F_BOOL(TcgAccelConfig, no_store_ahead, "no-store-ahead",
            .help = "fill soft TLB entries for stores at stores only"),
     F_BOOL(TcgAccelConfig, no_revive, "no-revive",
@@ -138,6 +142,8 @@ static bool start_compiler(const TCGGuest *guest, GError **error)
     TCGRuntime runtime = {
         .load = tcg_load_slow,
         .store = tcg_store_slow,
+        .load_fast = tcg_accel_config.no_fast_refill ? NULL : tcg_load_fast,
+        .store_fast = tcg_accel_config.no_fast_refill ? NULL : tcg_store_fast,
         .atomic_host = tcg_atomic_host,
         .load_reserved = tcg_load_reserved,
         .fp_check = fp_check,
@@ -172,7 +178,10 @@ static bool tcg_cpu_realize(CPUState *cpu, GError **error)
     if (!n_tcg_cpus && !start_compiler(cpu->ops->tcg->guest, error)) {
         return false;
     }
-    tc = g_new0(TcgCpu, 1);
+    tc = mmap(NULL, sizeof(*tc), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (tc == MAP_FAILED) {
+        return fail_errno(error, errno, "cannot allocate the soft TLB of a vCPU");
+    }
     tc->cpu = cpu;
     tc->env = cpu->env;
     tc->ops = cpu->ops->tcg;
@@ -180,7 +189,7 @@ static bool tcg_cpu_realize(CPUState *cpu, GError **error)
     tlb_init(tc);
     if (!tcg_exec_realize(tc, code_mib_per_cpu(), error) ||
         (tcg_accel_config.lockstep && !lockstep_init(tc, error))) {
-        g_free(tc);
+        munmap(tc, sizeof(*tc));
         return false;
     }
     cpu->accel = tc;

@@ -12,7 +12,10 @@
 
 #include "system/accel.h"
 #include "system/memory.h"
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 COUNTER(quiesces, "times a thread waited for stores of vCPUs under way");
 COUNTER(quiesce_waits, "vCPUs that such a thread found in guest code");
@@ -128,8 +131,39 @@ void tcg_quiesce(void)
 
 /* --- DirtyListenerOps --- */
 
-static void rearm(ram_addr_t start, uint64_t length)
+bool tcg_barriers_are_heavy;
+
+static void use_heavy_barriers(void)
 {
+    tcg_barriers_are_heavy = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+/* A full barrier in every running thread of the process, at some point of its program during this call. */
+static void heavy_barrier(void)
+{
+    smp_mb();
+    if (tcg_barriers_are_heavy) {
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    }
+}
+
+/*
+ * D4 against a refill, without a lock.  A vCPU fills a write entry, then, after a light barrier, looks at rearms and at
+ * the bits (tlb_keep_write()).  Here the bits were cleared and rearms is counted, then comes the heavy barrier, then the
+ * entries are looked at.  Where the barrier falls in the vCPU's program decides: entries filled before it are
+ * found here; whoever looks after it sees what was written before it here.
+ */
+void tcg_withdraw_writes(ram_addr_t start, uint64_t length)
+{
+    unsigned n = tcg_cpu_count();
+    bool others = n > 1 || !current_cpu || current_cpu->accel != tcg_cpu_nth(0);
+
+    for (unsigned i = 0; i < n; i++) {
+        atomic_inc(&tcg_cpu_nth(i)->tlb.rearms);
+    }
+    if (others) {
+        heavy_barrier();
+    }
     for (unsigned i = 0; i < tcg_cpu_count(); i++) {
         tlb_drop_writes(tcg_cpu_nth(i), start, length);
     }
@@ -149,7 +183,7 @@ static void forget(void)
 }
 
 static const DirtyListenerOps tcg_dirty_listener = {
-    .rearm = rearm,
+    .rearm = tcg_withdraw_writes,
     .quiesce = tcg_quiesce,
     .invalidate_code = tb_invalidate_range,
     .forget = forget,
@@ -172,6 +206,7 @@ static MemoryListener topology_listener = {
 
 void tcg_dirty_init(void)
 {
+    use_heavy_barriers();
     physical_memory_set_dirty_listener(&tcg_dirty_listener);
     physical_memory_enable_code_log();
     memory_listener_register(&topology_listener, &address_space_memory);

@@ -7,13 +7,14 @@
  * address spaces, with the size of the leaf; never says whether a store may be fast.  A page's way: first
  * level, second level, walk.
  *
- * The write arrays and their index are changed under SoftTLB.write_lock, because rearm (D4) empties slots
- * from other threads.  The rest is the vCPU thread's own.
+ * All of it is the vCPU thread's own, but for what rearm (D4) does from other threads: it counts SoftTLB.rearms, and
+ * empties write entries and write slots that it finds with the help of the index, without a lock.  See tlb-fill.c.
  */
 #ifndef ACCEL_TCG_TLB_H
 #define ACCEL_TCG_TLB_H
 
 #include "accel/tcg.h"
+#include "system/physmem.h"
 
 /* A set of slots, as bits. */
 typedef uint64_t TLBSlots[TLB_ENTRIES / 64];
@@ -28,15 +29,30 @@ typedef struct TLBIndex {
 #define JUMP_PAGE_BITS  4096
 #define LARGE_HASH_BITS 14
 
+/* --- contexts of the second level, see TLB2Entry --- */
+
+#define TLB2_CONTEXTS 4096 /* 0 is none */
+#define TLB2_ASIDS    256
+#define NO_CONTEXT    UINT64_MAX
+
+/* The context of the leaves of one mode and address space that are not global. */
+typedef struct TLBContext {
+    uint16_t asid;
+    uint16_t context; /* 0: none yet */
+} TLBContext;
+
 typedef struct TLBMode {
     TLBIndex read;
-    TLBIndex write;                     /* under write_lock */
-    ram_addr_t write_page[TLB_ENTRIES]; /* under write_lock: where the page lies in RAM */
+    TLBIndex write;                     /* other threads read which are filled */
+    ram_addr_t write_page[TLB_ENTRIES]; /* where the page lies in RAM; other threads read it */
     JumpSlots jump_filled, jump_global;
     uint64_t jump_pages[JUMP_PAGE_BITS / 64]; /* hashes of pages that jump table entries lie in, or did */
     uint64_t jump_2m[JUMP_PAGE_BITS / 64];    /* the same of stretches of 2 MiB */
     uint32_t jump_flags;                      /* key of the blocks that this mode's jump table leads to */
     uint16_t asid;
+    /* contexts: of asid, and of global leaves; NO_CONTEXT: the second level has none */
+    uint64_t context, global_context;
+    TLBContext contexts[TLB2_ASIDS]; /* by low bits of the asid */
     /* hashes of where leaves above 4 KiB were seen since the last flush of the mode */
     uint64_t large_2m[(1u << LARGE_HASH_BITS) / 64]; /* 2 MiB stretches that hold or are such a leaf */
     uint64_t large_1g[(1u << LARGE_HASH_BITS) / 64]; /* the same of 1 GiB, for leaves above 2 MiB */
@@ -52,21 +68,19 @@ typedef struct FetchEntry {
     uint8_t leaf_bits;
 } FetchEntry;
 
-/* One leaf.  Valid while its generations are the present ones, which makes most flushes one increment. */
+/*
+ * One leaf, small so that a set is one cache line of the host.  Its context says of which mode and address space it
+ * is; most flushes only forget contexts, and the leaves of a forgotten one are never found again.
+ */
 typedef struct TLB2Entry {
-    uint64_t vbase; /* of the leaf */
-    hwaddr pbase;
-    uint32_t mode_gen, asid_gen;
-    uint16_t asid;
-    uint8_t mode, prot, leaf_bits;
-    bool global;
+    uint64_t tag;  /* virtual address of the leaf | context; 0: empty */
+    uint64_t leaf; /* physical address of the leaf | LEAF_* */
 } TLB2Entry;
 
-#define TLB2_WAYS      4
-#define TLB2_SETS_4K   16384 /* 256 MiB */
-#define TLB2_SETS_2M   64
-#define TLB2_SETS_1G   8
-#define TLB2_ASID_GENS 256
+#define TLB2_WAYS     4
+#define TLB2_SETS_4K  16384 /* 256 MiB */
+#define TLB2_SETS_2M  64
+#define TLB2_SETS_1G  8
 
 /* A stretch of RAM in the physical address space: topology as the last lookups saw it. */
 typedef struct RamWindow {
@@ -75,21 +89,24 @@ typedef struct RamWindow {
     ram_addr_t ram;
     MemoryRegion *mr;
     bool readable, writable;
+    /* as of rearms: the clients that want to know of stores */
+    uint8_t log_mask;
+    uint64_t rearms;
+    const unsigned long *dirty[DIRTY_MEMORY_NUM]; /* the piece of each bitmap that the whole window lies in */
 } RamWindow;
 #define RAM_WINDOWS 4
 
 typedef struct SoftTLB {
     TLBMode mode[TCG_MMU_MODES];
-    SpinLock write_lock;
     uint64_t flushes; /* counts all flushes: an address looked up before one is void */
-    uint64_t rearms;  /* counts calls of tlb_drop_writes(); changed under write_lock */
+    uint64_t rearms;  /* counts rearms begun; any thread, atomic */
 
     FetchEntry fetch[FETCH_TLB_ENTRIES];
 
-    uint32_t mode_gen[TCG_MMU_MODES];
-    uint32_t asid_gen[TLB2_ASID_GENS];
     unsigned victim;
-    TLB2Entry leaf_4k[TLB2_SETS_4K][TLB2_WAYS];
+    unsigned last_context;
+    uint64_t live[TLB2_CONTEXTS / 64]; /* contexts that are some mode's */
+    TLB2Entry leaf_4k[TLB2_SETS_4K][TLB2_WAYS] CACHE_ALIGNED;
     TLB2Entry leaf_2m[TLB2_SETS_2M][TLB2_WAYS];
     TLB2Entry leaf_1g[TLB2_SETS_1G][TLB2_WAYS];
 
@@ -107,6 +124,7 @@ typedef struct PageAccess {
     hwaddr paddr;
     uint8_t *host;     /* of the address; NULL: device, or RAM that this access cannot have directly */
     ram_addr_t ram;    /* of the address, when host is set */
+    RamWindow *window; /* when host is set; it may have another content by now */
     MemoryRegion *mr;  /* when host is set */
     uint8_t leaf_bits; /* 0: must not be cached */
     uint8_t prot;      /* what the mapping allows at the moment, to other accesses too */
@@ -139,11 +157,14 @@ void tlb_note_store(struct TcgCpu *tc, vaddr addr, unsigned mmu_idx);
 bool tlb_install_write(struct TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa);
 /* Clients that want to know of the next store to the page, as a mask. */
 uint8_t tlb_clients_waiting(const PageAccess *pa);
-/* Removes fast-write entries of RAM in [start, start + length).  Any thread. */
+/* Removes fast-write entries of RAM in [start, start + length).  Any thread; see tcg_withdraw_writes(). */
 void tlb_drop_writes(struct TcgCpu *tc, ram_addr_t start, uint64_t length);
 void tlb_jump_insert(struct TcgCpu *tc, unsigned mode, uint64_t pc, const void *host, bool global);
 void tlb_jump_flush(struct TcgCpu *tc, unsigned mode);
 
+/* TCGRuntime.load_fast and store_fast: the way of most misses, in one piece. */
+TCGFastLoad tcg_load_fast(TCGEnv *env, uint64_t addr, uint32_t mop);
+bool tcg_store_fast(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop);
 uint64_t tcg_load_slow(TCGEnv *env, uint64_t addr, uint32_t mop);
 void tcg_store_slow(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop);
 void *tcg_atomic_host(TCGEnv *env, uint64_t addr, uint32_t mop);

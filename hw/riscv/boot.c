@@ -44,7 +44,8 @@ static const BootImage *overlapping_image(hwaddr addr, size_t size)
     return NULL;
 }
 
-bool boot_add_image(const char *name, hwaddr addr, const void *data, size_t size, GError **error)
+/* Kernels are large, and are loaded while somebody waits: *@data is kept as it is, and NULL afterwards. */
+static bool take_image(const char *name, hwaddr addr, uint8_t **data, size_t size, GError **error)
 {
     const BootImage *other = overlapping_image(addr, size);
     BootImage *image;
@@ -58,10 +59,17 @@ bool boot_add_image(const char *name, hwaddr addr, const void *data, size_t size
         images = g_ptr_array_new();
     }
     image = g_new(BootImage, 1);
-    *image = (BootImage){g_strdup(name), addr, g_memdup2(data, size), size};
+    *image = (BootImage){g_strdup(name), addr, g_steal_pointer(data), size};
     g_ptr_array_add(images, image);
     trace(boot_image, name, addr, size);
     return true;
+}
+
+bool boot_add_image(const char *name, hwaddr addr, const void *data, size_t size, GError **error)
+{
+    g_autofree uint8_t *copy = g_memdup2(data, size);
+
+    return take_image(name, addr, &copy, size, error);
 }
 
 static void write_images(void *opaque)
@@ -183,7 +191,7 @@ static bool add_segment(const char *name, const BootMemory *memory, const uint8_
         return fail(error, "no memory for a segment of 0x%" PRIx64 " bytes", mem_size);
     }
     memcpy(copy, data + offset, file_size);
-    return boot_add_image(name, paddr, copy, mem_size, error);
+    return take_image(name, paddr, &copy, mem_size, error);
 }
 
 static bool load_elf(const char *name, const BootMemory *memory, const uint8_t *data, size_t size,
@@ -261,16 +269,17 @@ static const char *foreign_kind(const uint8_t *data, size_t size)
 
 /* --- firmware --- */
 
-static bool load_plain(const char *name, const BootMemory *memory, hwaddr start, const uint8_t *data,
-                       size_t size, LoadedImage *image, GError **error)
+static bool load_plain(const char *name, const BootMemory *memory, hwaddr start, uint8_t **data, size_t size,
+                       LoadedImage *image, GError **error)
 {
     *image = (LoadedImage){.entry = start, .low = start, .high = start + size};
-    return check_range(memory, start, size, error) && boot_add_image(name, start, data, size, error);
+    return check_range(memory, start, size, error) && take_image(name, start, data, size, error);
 }
 
-static bool load_firmware_data(const char *path, const BootMemory *memory, const uint8_t *data, size_t size,
+static bool load_firmware_data(const char *path, const BootMemory *memory, uint8_t **taken, size_t size,
                                LoadedImage *image, GError **error)
 {
+    const uint8_t *data = *taken;
     const char *foreign;
 
     if (size == 0) {
@@ -281,7 +290,7 @@ static bool load_firmware_data(const char *path, const BootMemory *memory, const
         return fail(error, "it is %s", foreign);
     }
     return is_elf(data, size) ? load_elf(path, memory, data, size, image, error)
-                              : load_plain(path, memory, memory->base, data, size, image, error);
+                              : load_plain(path, memory, memory->base, taken, size, image, error);
 }
 
 bool boot_load_firmware(const char *path, const BootMemory *memory, LoadedImage *image, GError **error)
@@ -289,7 +298,7 @@ bool boot_load_firmware(const char *path, const BootMemory *memory, LoadedImage 
     size_t size;
     g_autofree uint8_t *data = read_whole(path, &size, MAX_FILE, error);
 
-    if (!data || !load_firmware_data(path, memory, data, size, image, error)) {
+    if (!data || !load_firmware_data(path, memory, &data, size, image, error)) {
         error_context(error, "firmware '%s'", path);
         return false;
     }
@@ -306,10 +315,10 @@ static bool is_linux_image(const uint8_t *data, size_t size)
     return size >= IMAGE_HEADER && !memcmp(data + IMAGE_MAGIC2, "RSC\x05", 4);
 }
 
-static bool load_linux_image(const char *path, const BootMemory *memory, hwaddr start, const uint8_t *data,
+static bool load_linux_image(const char *path, const BootMemory *memory, hwaddr start, uint8_t **data,
                              size_t size, LoadedImage *image, GError **error)
 {
-    uint64_t image_size = MAX(ldq_le_p(data + IMAGE_SIZE), size);
+    uint64_t image_size = MAX(ldq_le_p(*data + IMAGE_SIZE), size);
 
     if (!check_range(memory, start, image_size, error) ||
         !load_plain(path, memory, start, data, size, image, error)) {
@@ -319,22 +328,23 @@ static bool load_linux_image(const char *path, const BootMemory *memory, hwaddr 
     return true;
 }
 
-static bool load_kernel_data(const char *path, const BootMemory *memory, hwaddr start, const uint8_t *data,
+static bool load_kernel_data(const char *path, const BootMemory *memory, hwaddr start, uint8_t **taken,
                              size_t size, LoadedImage *image, GError **error)
 {
+    const uint8_t *data = *taken;
     const char *foreign;
 
     if (is_elf(data, size)) {
         return load_elf(path, memory, data, size, image, error);
     }
     if (is_linux_image(data, size)) {
-        return load_linux_image(path, memory, start, data, size, image, error);
+        return load_linux_image(path, memory, start, taken, size, image, error);
     }
     foreign = foreign_kind(data, size);
     if (foreign) {
         return fail(error, "it is %s", foreign);
     }
-    return load_plain(path, memory, start, data, size, image, error);
+    return load_plain(path, memory, start, taken, size, image, error);
 }
 
 bool boot_load_kernel(const char *path, const BootMemory *memory, hwaddr start, LoadedImage *image,
@@ -343,7 +353,7 @@ bool boot_load_kernel(const char *path, const BootMemory *memory, hwaddr start, 
     size_t size;
     g_autofree uint8_t *data = read_whole(path, &size, MAX_FILE, error);
 
-    if (!data || !load_kernel_data(path, memory, start, data, size, image, error)) {
+    if (!data || !load_kernel_data(path, memory, start, &data, size, image, error)) {
         error_context(error, "kernel '%s'", path);
         return false;
     }
@@ -365,7 +375,7 @@ bool boot_load_initrd(const char *path, const BootMemory *memory, const LoadedIm
     if (data && size == 0) {
         return fail(error, "initrd '%s': the file is empty", path);
     }
-    if (!data || !load_plain(path, memory, start, data, size, image, error)) {
+    if (!data || !load_plain(path, memory, start, &data, size, image, error)) {
         error_context(error, "initrd '%s'", path);
         return false;
     }

@@ -15,7 +15,7 @@
  * set off from the command ("x/4xw").
  *
  * Threads: .run is called on the main loop with the big lock held, except .oob commands asked for with
- * exec-oob, which run on the monitor's own thread without it.
+ * exec-oob, and .unlocked ones, which run on the monitor's own thread without it.
  */
 #ifndef API_COMMAND_H
 #define API_COMMAND_H
@@ -84,6 +84,7 @@ typedef struct Command {
     bool reply_list; /* the reply is a list: .run fills a GPtrArray ** of reply structs (g_malloc'ed) */
     bool reply_any;  /* the reply is a JsonNode ** that .run fills; not described further */
     bool oob;        /* may run out of band */
+    bool unlocked;   /* with .oob: runs there for "execute", too, when its session has nothing else to answer before */
     bool preconfig;  /* allowed before the machine exists */
     /*
      * @args: filled args struct.  @reply: zeroed reply struct to fill (or GPtrArray ** / JsonNode **), NULL

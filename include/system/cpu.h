@@ -26,7 +26,7 @@ typedef struct CpuOps {
     bool (*realize)(CPUState *cpu, GError **error);
     void (*unrealize)(CPUState *cpu);
     void (*reset)(CPUState *cpu);                             /* vCPU stopped, big lock */
-    bool (*has_work)(CPUState *cpu);                          /* an interrupt would end WFI; vCPU thread, big lock */
+    bool (*has_work)(CPUState *cpu);                          /* an interrupt would end WFI; vCPU thread */
     void (*set_irq)(CPUState *cpu, int irq, int level);       /* big lock; raises or lowers mip bits */
     bool set_irq_any_thread; /* set_irq needs no lock: the lines are atomics */
     void (*set_pc)(CPUState *cpu, vaddr pc);
@@ -86,6 +86,8 @@ struct CPUState {
     /* vCPU thread */
     int64_t dirty_due_ns;             /* when the pages dirtied so far are paid for */
     uint32_t poll_skip, poll_backoff; /* halts to come without polling, and after the next failure */
+    int64_t poll_ns;                  /* how long a halt polls */
+    long poll_preemptions;            /* of the thread, when it last asked */
 
     /* vCPU thread while running; anybody under the big lock while stopped */
     bool halted; /* WFI */

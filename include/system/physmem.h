@@ -117,6 +117,11 @@ void physical_memory_set_dirty_range(ram_addr_t start, uint64_t length, uint8_t 
 /* The same for one page; the store path of the soft TLB. */
 void physical_memory_set_dirty_flag(ram_addr_t addr, unsigned client);
 bool physical_memory_get_dirty_flag(ram_addr_t addr, unsigned client);
+/*
+ * The piece of @client's bitmap that the page's bit lies in, at its number modulo DIRTY_MEMORY_BLOCK_PAGES; it stays
+ * there (D6).  NULL: no RAM there.
+ */
+const unsigned long *physical_memory_dirty_piece(ram_addr_t addr, unsigned client);
 bool physical_memory_get_dirty(ram_addr_t start, uint64_t length, unsigned client);
 /* How many pages of the range are marked, without taking them. */
 uint64_t physical_memory_count_dirty(ram_addr_t start, uint64_t length, unsigned client);

@@ -45,165 +45,188 @@ enum {
 /* Rounding mode in IROp.rm: RISC-V encoding. */
 enum { IR_RNE, IR_RTZ, IR_RDN, IR_RUP, IR_RMM, IR_DYN = 7 };
 
+/* Properties of ops beyond those of their kind. */
+enum {
+    IR_P_NO_DST = 1 << 0,       /* has no result */
+    IR_P_SEES_VARS = 1 << 1,    /* every var must have its value there: may fault, call or leave */
+    IR_P_ENDS = 1 << 2,         /* what follows it does not run */
+    IR_P_TAKES_B = 1 << 3,      /* VALUE: has two operands */
+    IR_P_OWN_IMM = 1 << 4,      /* .imm means something of its own, so b cannot be an immediate */
+    IR_P_COMMUTES = 1 << 5,
+    IR_P_LOW_FROM_LOW = 1 << 6, /* the low half of the result depends on the low halves of the operands only */
+    IR_P_READS_LOW = 1 << 7,    /* looks at the low halves of its operands only, */
+    IR_P_READS_LOW32 = 1 << 8,  /* or so when its type is IR_I32 */
+    IR_P_INT32 = 1 << 9,        /* the result is always the sign-extension of its low half, */
+    IR_P_WIDE = 1 << 10,        /* or is not, even when the type is IR_I32 */
+    IR_P_ARITH = IR_P_TAKES_B | IR_P_LOW_FROM_LOW | IR_P_READS_LOW32,
+    /* what kinds have in common */
+    IR_P_OF_VALUE = 0,
+    IR_P_OF_MEM = IR_P_SEES_VARS,
+    IR_P_OF_FP = 0,
+    IR_P_OF_CALL = IR_P_SEES_VARS,
+    IR_P_OF_FLOW = IR_P_NO_DST | IR_P_SEES_VARS,
+    IR_P_OF_NOTE = IR_P_NO_DST,
+};
+
 /*
- * X(name, kind).  Kinds: VALUE (dst from a, b; no effect, can be folded and dropped), MEM (may fault), FP (flags),
- * CALL, FLOW (ends or may leave the block), NOTE.
+ * X(name, kind, properties).  Kinds: VALUE (dst from a, b; no effect, can be folded and dropped), MEM (may fault),
+ * FP (flags), CALL, FLOW (ends or may leave the block), NOTE.
  */
 #define IR_OPS(X)                                                                                                      \
-    /* dst = a */                                                                                                  \
-    X(MOV, VALUE)                                                                                                  \
-    /* dst = imm */                                                                                                \
-    X(MOVI, VALUE)                                                                                                 \
-    /* dst = page_base + imm (auipc, link values): position independent */                                         \
-    X(PCREL, VALUE)                                                                                                \
-    /* dst = a op b; b may be IR_IMM */                                                                            \
-    X(ADD, VALUE)                                                                                                  \
-    X(SUB, VALUE)                                                                                                  \
-    X(AND, VALUE)                                                                                                  \
-    X(OR, VALUE)                                                                                                   \
-    X(XOR, VALUE)                                                                                                  \
-    X(ANDN, VALUE)                                                                                                 \
-    X(ORN, VALUE)                                                                                                  \
-    X(XNOR, VALUE)                                                                                                 \
-    X(SHL, VALUE)                                                                                                  \
-    X(SHR, VALUE)                                                                                                  \
-    X(SAR, VALUE)                                                                                                  \
-    X(ROTL, VALUE)                                                                                                 \
-    X(ROTR, VALUE)                                                                                                 \
-    X(MUL, VALUE)                                                                                                  \
-    X(MULHS, VALUE)                                                                                                \
-    X(MULHU, VALUE)                                                                                                \
-    X(MULHSU, VALUE)                                                                                               \
-    X(DIVS, VALUE)                                                                                                 \
-    X(DIVU, VALUE)                                                                                                 \
-    X(REMS, VALUE)                                                                                                 \
-    X(REMU, VALUE)                                                                                                 \
-    X(MINS, VALUE)                                                                                                 \
-    X(MAXS, VALUE)                                                                                                 \
-    X(MINU, VALUE)                                                                                                 \
-    X(MAXU, VALUE)                                                                                                 \
-    /* dst = (a << imm) + b, imm 1..3; type IR_I32: a is zero-extended from 32 bits first (sh1add.uw) */           \
-    X(SHADD, VALUE)                                                                                                \
-    /* dst = zext32(a) + b */                                                                                      \
-    X(ADDUW, VALUE)                                                                                                \
-    /* dst = zext32(a) << imm */                                                                                   \
-    X(SHLUW, VALUE)                                                                                                \
-    /* single bits: b (or imm) modulo 64 names the bit; BEXT gives 0 or 1 */                                       \
-    X(BSET, VALUE)                                                                                                 \
-    X(BCLR, VALUE)                                                                                                 \
-    X(BINV, VALUE)                                                                                                 \
-    X(BEXT, VALUE)                                                                                                 \
-    /* dst = cond(a, b) ? 1 : 0 */                                                                                 \
-    X(SETCOND, VALUE)                                                                                              \
-    /* dst = b if a == 0 else 0 (CZERO_NEZ); dst = b if a != 0 else 0 (CZERO_EQZ).  Note: b is the value */        \
-    X(CZERO_EQZ, VALUE)                                                                                            \
-    X(CZERO_NEZ, VALUE)                                                                                            \
-    /* dst = op a.  CLZ/CTZ of 0 is the width */                                                                   \
-    X(CLZ, VALUE)                                                                                                  \
-    X(CTZ, VALUE)                                                                                                  \
-    X(POPCNT, VALUE)                                                                                               \
-    X(BSWAP, VALUE)                                                                                                \
-    X(ORCB, VALUE)                                                                                                 \
-    X(SEXT8, VALUE)                                                                                                \
-    X(SEXT16, VALUE)                                                                                               \
-    X(SEXT32, VALUE)                                                                                               \
-    X(ZEXT8, VALUE)                                                                                                \
-    X(ZEXT16, VALUE)                                                                                               \
-    X(ZEXT32, VALUE)                                                                                               \
-    X(CLMUL, VALUE)                                                                                                \
-    X(CLMULH, VALUE)                                                                                               \
-    X(CLMULR, VALUE)                                                                                               \
-    /* dst = *(u8/u16/u32/u64 by .mem size) (env + imm), zero-extended unless SIGN; store a to it */               \
-    X(LDENV, VALUE)                                                                                                \
-    X(STENV, NOTE)                                                                                                 \
-    /* dst = guest memory [a + imm], .mem; guest memory [a + imm] = b */                                           \
-    X(LD, MEM)                                                                                                     \
-    X(ST, MEM)                                                                                                     \
-    /* dst = old value at [a] (sign-extended), then [a] = old op b; sequentially consistent; .mem size 2 or 3 */   \
-    X(AMO_SWAP, MEM)                                                                                               \
-    X(AMO_ADD, MEM)                                                                                                \
-    X(AMO_AND, MEM)                                                                                                \
-    X(AMO_OR, MEM)                                                                                                 \
-    X(AMO_XOR, MEM)                                                                                                \
-    X(AMO_MINS, MEM)                                                                                               \
-    X(AMO_MAXS, MEM)                                                                                               \
-    X(AMO_MINU, MEM)                                                                                               \
-    X(AMO_MAXU, MEM)                                                                                               \
-    /* dst = [a], and reserve; dst = 0 and [a] = b if still reserved, else dst = 1 */                              \
-    X(LR, MEM)                                                                                                     \
-    X(SC, MEM)                                                                                                     \
+    /* dst = a */                                                                                                      \
+    X(MOV, VALUE, IR_P_READS_LOW32 | IR_P_LOW_FROM_LOW)                                                                \
+    /* dst = imm */                                                                                                    \
+    X(MOVI, VALUE, IR_P_OWN_IMM)                                                                                       \
+    /* dst = page_base + imm (auipc, link values): position independent */                                             \
+    X(PCREL, VALUE, IR_P_OWN_IMM)                                                                                      \
+    /* dst = a op b; b may be IR_IMM */                                                                                \
+    X(ADD, VALUE, IR_P_ARITH | IR_P_COMMUTES)                                                                          \
+    X(SUB, VALUE, IR_P_ARITH)                                                                                          \
+    X(AND, VALUE, IR_P_ARITH | IR_P_COMMUTES)                                                                          \
+    X(OR, VALUE, IR_P_ARITH | IR_P_COMMUTES)                                                                           \
+    X(XOR, VALUE, IR_P_ARITH | IR_P_COMMUTES)                                                                          \
+    X(ANDN, VALUE, IR_P_ARITH)                                                                                         \
+    X(ORN, VALUE, IR_P_ARITH)                                                                                          \
+    X(XNOR, VALUE, IR_P_ARITH | IR_P_COMMUTES)                                                                         \
+    X(SHL, VALUE, IR_P_TAKES_B | IR_P_READS_LOW32)                                                                     \
+    X(SHR, VALUE, IR_P_TAKES_B | IR_P_READS_LOW32)                                                                     \
+    X(SAR, VALUE, IR_P_TAKES_B | IR_P_READS_LOW32)                                                                     \
+    X(ROTL, VALUE, IR_P_TAKES_B | IR_P_READS_LOW32)                                                                    \
+    X(ROTR, VALUE, IR_P_TAKES_B | IR_P_READS_LOW32)                                                                    \
+    X(MUL, VALUE, IR_P_ARITH | IR_P_COMMUTES)                                                                          \
+    X(MULHS, VALUE, IR_P_TAKES_B | IR_P_COMMUTES)                                                                      \
+    X(MULHU, VALUE, IR_P_TAKES_B | IR_P_COMMUTES)                                                                      \
+    X(MULHSU, VALUE, IR_P_TAKES_B)                                                                                     \
+    X(DIVS, VALUE, IR_P_TAKES_B)                                                                                       \
+    X(DIVU, VALUE, IR_P_TAKES_B)                                                                                       \
+    X(REMS, VALUE, IR_P_TAKES_B)                                                                                       \
+    X(REMU, VALUE, IR_P_TAKES_B)                                                                                       \
+    X(MINS, VALUE, IR_P_TAKES_B | IR_P_COMMUTES)                                                                       \
+    X(MAXS, VALUE, IR_P_TAKES_B | IR_P_COMMUTES)                                                                       \
+    X(MINU, VALUE, IR_P_TAKES_B | IR_P_COMMUTES)                                                                       \
+    X(MAXU, VALUE, IR_P_TAKES_B | IR_P_COMMUTES)                                                                       \
+    /* dst = (a << imm) + b, imm 1..3; type IR_I32: a is zero-extended from 32 bits first (sh1add.uw) */               \
+    X(SHADD, VALUE, IR_P_TAKES_B | IR_P_OWN_IMM | IR_P_LOW_FROM_LOW | IR_P_WIDE)                                       \
+    /* dst = zext32(a) + b */                                                                                          \
+    X(ADDUW, VALUE, IR_P_TAKES_B | IR_P_LOW_FROM_LOW | IR_P_WIDE)                                                      \
+    /* dst = zext32(a) << imm */                                                                                       \
+    X(SHLUW, VALUE, IR_P_OWN_IMM | IR_P_WIDE)                                                                          \
+    /* single bits: b (or imm) modulo 64 names the bit; BEXT gives 0 or 1 */                                           \
+    X(BSET, VALUE, IR_P_TAKES_B)                                                                                       \
+    X(BCLR, VALUE, IR_P_TAKES_B)                                                                                       \
+    X(BINV, VALUE, IR_P_TAKES_B)                                                                                       \
+    X(BEXT, VALUE, IR_P_TAKES_B | IR_P_INT32)                                                                          \
+    /* dst = cond(a, b) ? 1 : 0 */                                                                                     \
+    X(SETCOND, VALUE, IR_P_TAKES_B | IR_P_INT32)                                                                       \
+    /* dst = b if a == 0 else 0 (CZERO_NEZ); dst = b if a != 0 else 0 (CZERO_EQZ).  Note: b is the value */            \
+    X(CZERO_EQZ, VALUE, IR_P_TAKES_B)                                                                                  \
+    X(CZERO_NEZ, VALUE, IR_P_TAKES_B)                                                                                  \
+    /* dst = op a.  CLZ/CTZ of 0 is the width */                                                                       \
+    X(CLZ, VALUE, IR_P_INT32)                                                                                          \
+    X(CTZ, VALUE, IR_P_INT32)                                                                                          \
+    X(POPCNT, VALUE, IR_P_INT32)                                                                                       \
+    X(BSWAP, VALUE, 0)                                                                                                 \
+    X(ORCB, VALUE, 0)                                                                                                  \
+    X(SEXT8, VALUE, IR_P_READS_LOW | IR_P_INT32)                                                                       \
+    X(SEXT16, VALUE, IR_P_READS_LOW | IR_P_INT32)                                                                      \
+    X(SEXT32, VALUE, IR_P_READS_LOW | IR_P_INT32)                                                                      \
+    X(ZEXT8, VALUE, IR_P_READS_LOW | IR_P_INT32)                                                                       \
+    X(ZEXT16, VALUE, IR_P_READS_LOW | IR_P_INT32)                                                                      \
+    X(ZEXT32, VALUE, IR_P_READS_LOW)                                                                                   \
+    X(CLMUL, VALUE, IR_P_TAKES_B | IR_P_COMMUTES)                                                                      \
+    X(CLMULH, VALUE, IR_P_TAKES_B | IR_P_COMMUTES)                                                                     \
+    X(CLMULR, VALUE, IR_P_TAKES_B | IR_P_COMMUTES)                                                                     \
+    /* dst = *(u8/u16/u32/u64 by .mem size) (env + imm), zero-extended unless SIGN; store a to it */                   \
+    X(LDENV, VALUE, IR_P_OWN_IMM)                                                                                      \
+    X(STENV, NOTE, 0)                                                                                                  \
+    /* dst = guest memory [a + imm], .mem; guest memory [a + imm] = b */                                               \
+    X(LD, MEM, 0)                                                                                                      \
+    X(ST, MEM, IR_P_NO_DST)                                                                                            \
+    /* dst = old value at [a] (sign-extended), then [a] = old op b; sequentially consistent; .mem size 2 or 3 */       \
+    X(AMO_SWAP, MEM, 0)                                                                                                \
+    X(AMO_ADD, MEM, 0)                                                                                                 \
+    X(AMO_AND, MEM, 0)                                                                                                 \
+    X(AMO_OR, MEM, 0)                                                                                                  \
+    X(AMO_XOR, MEM, 0)                                                                                                 \
+    X(AMO_MINS, MEM, 0)                                                                                                \
+    X(AMO_MAXS, MEM, 0)                                                                                                \
+    X(AMO_MINU, MEM, 0)                                                                                                \
+    X(AMO_MAXU, MEM, 0)                                                                                                \
+    /* dst = [a], and reserve; dst = 0 and [a] = b if still reserved, else dst = 1 */                                  \
+    X(LR, MEM, 0)                                                                                                      \
+    X(SC, MEM, 0)                                                                                                      \
     /* a barrier that orders earlier stores before later loads (imm 1: only the compiler's own order, emits nothing) */ \
-    X(FENCE, MEM)                                                                                                  \
-    /* floating point; .type F64/F32/F16 of the operation, .rm rounding */                                         \
-    /* leave inline code unless fp_ok: calls runtime.fp_check, which may raise */                                  \
-    X(FP_CHECK, FP)                                                                                                \
-    X(FADD, FP)                                                                                                    \
-    X(FSUB, FP)                                                                                                    \
-    X(FMUL, FP)                                                                                                    \
-    X(FDIV, FP)                                                                                                    \
-    X(FSQRT, FP)                                                                                                   \
-    /* dst = a * b + c, a * b - c, -(a * b) + c, -(a * b) - c; one rounding */                                     \
-    X(FMADD, FP)                                                                                                   \
-    X(FMSUB, FP)                                                                                                   \
-    X(FNMSUB, FP)                                                                                                  \
-    X(FNMADD, FP)                                                                                                  \
-    X(FSGNJ, FP)                                                                                                   \
-    X(FSGNJN, FP)                                                                                                  \
-    X(FSGNJX, FP)                                                                                                  \
-    X(FMIN, FP)                                                                                                    \
-    X(FMAX, FP)                                                                                                    \
-    /* Zfa: NaN if either is */                                                                                    \
-    X(FMINM, FP)                                                                                                   \
-    X(FMAXM, FP)                                                                                                   \
-    X(FEQ, FP)                                                                                                     \
-    X(FLT, FP)                                                                                                     \
-    X(FLE, FP)                                                                                                     \
-    X(FLTQ, FP)                                                                                                    \
-    X(FLEQ, FP)                                                                                                    \
-    X(FCLASS, FP)                                                                                                  \
-    /* Zfa: round to integral; imm 1: raise inexact (froundnx) */                                                  \
-    X(FROUND, FP)                                                                                                  \
-    /* fcvtmod.w.d */                                                                                              \
-    X(FCVTMOD, FP)                                                                                                 \
-    /* float a of .type to integer: W, WU, L, LU (results of W/WU sign-extended from 32 bits) */                   \
-    X(FCVT_W, FP)                                                                                                  \
-    X(FCVT_WU, FP)                                                                                                 \
-    X(FCVT_L, FP)                                                                                                  \
-    X(FCVT_LU, FP)                                                                                                 \
-    /* integer a to float of .type */                                                                              \
-    X(FCVT_FROM_W, FP)                                                                                             \
-    X(FCVT_FROM_WU, FP)                                                                                            \
-    X(FCVT_FROM_L, FP)                                                                                             \
-    X(FCVT_FROM_LU, FP)                                                                                            \
-    /* float a of type imm (IRType) to float of .type */                                                           \
-    X(FCVT_FF, FP)                                                                                                 \
-    /* raw bits: integer to FP register (boxed for F32/F16) and back (F32/F16: sign-extended) */                   \
-    X(FMV_TO_F, FP)                                                                                                \
-    X(FMV_TO_X, FP)                                                                                                \
-    /* dst = accrued flags, RISC-V encoding; accrued flags = a modulo 32 */                                        \
-    X(FP_GET_FLAGS, FP)                                                                                            \
-    X(FP_SET_FLAGS, FP)                                                                                            \
-    /* dst = fn(env, a, b, c); fn in .imm, .flags IR_CALL_* */                                                     \
-    X(CALL, CALL)                                                                                                  \
-    /* fn(env, a, b, c) returns the host address to continue at; ends the block */                                 \
-    X(CALL_JUMP, FLOW)                                                                                             \
-    /* a new guest instruction: imm = offset in the page; aux = its length in bytes */                             \
-    X(INSN, NOTE)                                                                                                  \
-    /* a place in this block that BRCOND/JMP may go back to: imm = offset in the page */                           \
-    X(LABEL, NOTE)                                                                                                 \
+    X(FENCE, MEM, IR_P_NO_DST)                                                                                         \
+    /* floating point; .type F64/F32/F16 of the operation, .rm rounding */                                             \
+    /* leave inline code unless fp_ok: calls runtime.fp_check, which may raise */                                      \
+    X(FP_CHECK, FP, IR_P_SEES_VARS | IR_P_NO_DST)                                                                      \
+    X(FADD, FP, 0)                                                                                                     \
+    X(FSUB, FP, 0)                                                                                                     \
+    X(FMUL, FP, 0)                                                                                                     \
+    X(FDIV, FP, 0)                                                                                                     \
+    X(FSQRT, FP, 0)                                                                                                    \
+    /* dst = a * b + c, a * b - c, -(a * b) + c, -(a * b) - c; one rounding */                                         \
+    X(FMADD, FP, 0)                                                                                                    \
+    X(FMSUB, FP, 0)                                                                                                    \
+    X(FNMSUB, FP, 0)                                                                                                   \
+    X(FNMADD, FP, 0)                                                                                                   \
+    X(FSGNJ, FP, 0)                                                                                                    \
+    X(FSGNJN, FP, 0)                                                                                                   \
+    X(FSGNJX, FP, 0)                                                                                                   \
+    X(FMIN, FP, 0)                                                                                                     \
+    X(FMAX, FP, 0)                                                                                                     \
+    /* Zfa: NaN if either is */                                                                                        \
+    X(FMINM, FP, 0)                                                                                                    \
+    X(FMAXM, FP, 0)                                                                                                    \
+    X(FEQ, FP, 0)                                                                                                      \
+    X(FLT, FP, 0)                                                                                                      \
+    X(FLE, FP, 0)                                                                                                      \
+    X(FLTQ, FP, 0)                                                                                                     \
+    X(FLEQ, FP, 0)                                                                                                     \
+    X(FCLASS, FP, 0)                                                                                                   \
+    /* Zfa: round to integral; imm 1: raise inexact (froundnx) */                                                      \
+    X(FROUND, FP, 0)                                                                                                   \
+    /* fcvtmod.w.d */                                                                                                  \
+    X(FCVTMOD, FP, 0)                                                                                                  \
+    /* float a of .type to integer: W, WU, L, LU (results of W/WU sign-extended from 32 bits) */                       \
+    X(FCVT_W, FP, 0)                                                                                                   \
+    X(FCVT_WU, FP, 0)                                                                                                  \
+    X(FCVT_L, FP, 0)                                                                                                   \
+    X(FCVT_LU, FP, 0)                                                                                                  \
+    /* integer a to float of .type */                                                                                  \
+    X(FCVT_FROM_W, FP, 0)                                                                                              \
+    X(FCVT_FROM_WU, FP, 0)                                                                                             \
+    X(FCVT_FROM_L, FP, 0)                                                                                              \
+    X(FCVT_FROM_LU, FP, 0)                                                                                             \
+    /* float a of type imm (IRType) to float of .type */                                                               \
+    X(FCVT_FF, FP, 0)                                                                                                  \
+    /* raw bits: integer to FP register (boxed for F32/F16) and back (F32/F16: sign-extended) */                       \
+    X(FMV_TO_F, FP, 0)                                                                                                 \
+    X(FMV_TO_X, FP, 0)                                                                                                 \
+    /* dst = accrued flags, RISC-V encoding; accrued flags = a modulo 32 */                                            \
+    X(FP_GET_FLAGS, FP, 0)                                                                                             \
+    X(FP_SET_FLAGS, FP, IR_P_NO_DST)                                                                                   \
+    /* dst = fn(env, a, b, c); fn in .imm, .flags IR_CALL_* */                                                         \
+    X(CALL, CALL, 0)                                                                                                   \
+    /* fn(env, a, b, c) returns the host address to continue at; ends the block */                                     \
+    X(CALL_JUMP, FLOW, IR_P_ENDS)                                                                                      \
+    /* a new guest instruction: imm = offset in the page; aux = its length in bytes */                                 \
+    X(INSN, NOTE, 0)                                                                                                   \
+    /* a place in this block that BRCOND/JMP may go back to: imm = offset in the page */                               \
+    X(LABEL, NOTE, IR_P_SEES_VARS)                                                                                     \
     /* if cond(a, b) go to offset imm of this page: a label of this block, or a chained exit; c: IR_IMM compares a with aux */ \
-    X(BRCOND, FLOW)                                                                                                \
-    /* go to offset imm of this page (chained); ends the block */                                                  \
-    X(JMP, FLOW)                                                                                                   \
-    /* go to page_base + imm in another page, by the jump table; ends the block */                                 \
-    X(JMP_FAR, FLOW)                                                                                               \
-    /* go to virtual address a + imm with bit 0 cleared, by the jump table; ends the block; .flags IR_JUMP_* hint */ \
-    X(JMP_IND, FLOW)                                                                                               \
-    /* store pc = page_base + imm and return to the main loop with exit reason aux; ends the block */              \
-    X(EXIT, FLOW)
+    X(BRCOND, FLOW, 0)                                                                                                 \
+    /* go to offset imm of this page (chained); ends the block */                                                      \
+    X(JMP, FLOW, IR_P_ENDS)                                                                                            \
+    /* go to page_base + imm in another page, by the jump table; ends the block */                                     \
+    X(JMP_FAR, FLOW, IR_P_ENDS)                                                                                        \
+    /* go to virtual address a + imm with bit 0 cleared, by the jump table; ends the block; .flags IR_JUMP_* hint */   \
+    X(JMP_IND, FLOW, IR_P_ENDS)                                                                                        \
+    /* store pc = page_base + imm and return to the main loop with exit reason aux; ends the block */                  \
+    X(EXIT, FLOW, IR_P_ENDS)
 
 typedef enum IROpcode {
-#define IR_ENUM(name, kind) IR_##name,
+#define IR_ENUM(name, kind, properties) IR_##name,
     IR_OPS(IR_ENUM)
 #undef IR_ENUM
     IR_NUM_OPS
@@ -277,6 +300,12 @@ extern const uint8_t ir_op_kinds[IR_NUM_OPS];
 static inline IRKind ir_op_kind(unsigned opc)
 {
     return (IRKind)ir_op_kinds[opc];
+}
+/* IR_P_*, those of its kind too. */
+extern const uint16_t ir_op_props[IR_NUM_OPS];
+static inline bool ir_op_is(unsigned opc, unsigned props)
+{
+    return ir_op_props[opc] & props;
 }
 
 #endif

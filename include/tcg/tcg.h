@@ -30,6 +30,11 @@ enum {
 #define TCG_MAX_JUMPS    60
 
 /* C functions that translated code needs; filled by the accelerator before tcg_init(). */
+typedef struct TCGFastLoad {
+    uint64_t value;
+    uint64_t done; /* 0: value means nothing */
+} TCGFastLoad;
+
 typedef struct TCGRuntime {
     /*
      * Slow memory accesses: TLB miss, MMIO, page crossing, not dirty.  @mop: IR_MEM_* | mmu_idx << 8.  Loads return
@@ -37,6 +42,12 @@ typedef struct TCGRuntime {
      */
     uint64_t (*load)(TCGEnv *env, uint64_t addr, uint32_t mop);
     void (*store)(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop);
+    /*
+     * Asked first, if not NULL, without the vars in their homes: they do the access or nothing, look at no vars and
+     * raise nothing.  The upper half of @mop may be anything.
+     */
+    TCGFastLoad (*load_fast)(TCGEnv *env, uint64_t addr, uint32_t mop);
+    bool (*store_fast)(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop);
     /* A host address for an aligned atomic access of the size in @mop, or NULL after it was done otherwise is not
      * possible: raises instead.  Write permission and dirty marking are settled when it returns. */
     void *(*atomic_host)(TCGEnv *env, uint64_t addr, uint32_t mop);

@@ -53,6 +53,7 @@ static const FdtExtension fdt_extensions[] = {
     {"svinval", EXT_svinval},
     {"svnapot", EXT_svnapot},
     {"svpbmt", EXT_svpbmt},
+    {"svvptc", EXT_svvptc},
 };
 
 static const struct {

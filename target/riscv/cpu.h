@@ -56,7 +56,8 @@ enum { RV_NO, RV_YES, RV_QUIET };
     X(svadu, "svadu", RV_YES, RV_YES)                                                                        \
     X(svinval, "svinval", RV_QUIET, RV_YES)                                                                  \
     X(svnapot, "svnapot", RV_QUIET, RV_YES)                                                                  \
-    X(svpbmt, "svpbmt", RV_QUIET, RV_YES)
+    X(svpbmt, "svpbmt", RV_QUIET, RV_YES)                                                                    \
+    X(svvptc, "svvptc", RV_YES, RV_YES) /* no walk that failed is remembered */
 
 typedef enum RISCVExt {
     EXT_none,

@@ -437,11 +437,6 @@ void emit_flow(Emit *e, const IROp *op)
 
 /* --- the end --- */
 
-static bool ends_block(unsigned opc)
-{
-    return opc == IR_JMP || opc == IR_JMP_FAR || opc == IR_JMP_IND || opc == IR_CALL_JUMP || opc == IR_EXIT;
-}
-
 static void emit_slow_paths(Emit *e)
 {
     for (unsigned i = 0; i < e->n_slow && asm_room(&e->a, 2048); i++) {
@@ -464,7 +459,7 @@ static void emit_slow_paths(Emit *e)
 void emit_finish(Emit *e)
 {
     /* A list without an end leaves at its end. */
-    if (e->b->n_ops == 0 || !ends_block(e->b->ops[e->b->n_ops - 1].opc)) {
+    if (e->b->n_ops == 0 || !ir_op_is(e->b->ops[e->b->n_ops - 1].opc, IR_P_ENDS)) {
         fp_sync(e);
         enter_loop(e, 0);
         emit_exit(e, e->b->end_offset, TCG_EXIT_LOOKUP);

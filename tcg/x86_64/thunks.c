@@ -164,15 +164,60 @@ static void make_lookup(Asm *a)
 
 typedef struct AccessThunk {
     const void **thunk;
-    const void *fn;
+    const void *fn, *fast; /* fast: asked first; may be NULL */
     bool value;       /* takes a value in rcx */
     bool insn_offset; /* takes it in the upper half of edx */
 } AccessThunk;
+
+/* rax, rcx, rdx of an access become the arguments of a C function. */
+static void pass_access(Asm *a, bool value)
+{
+    asm_mov_rr(a, 1, RSI, RAX);
+    load_env_argument(a);
+    if (value) {
+        asm_modrm(a, 0x87, 1, RDX, rm_reg(RCX), 0);
+    }
+}
+
+/*
+ * Asks the fast function, with the pinned registers that C may change on the stack.  Returns from the thunk when that
+ * did the access; else goes on with everything as it was.
+ */
+static void make_fast_access(Asm *a, const AccessThunk *t)
+{
+    static const uint8_t kept[] = {RSI, RDI, R8, R9, R10, R11, RAX, RCX, RDX}; /* with the return address: 80 bytes */
+    static const unsigned n_arguments = 3;
+    unsigned n = G_N_ELEMENTS(kept);
+    uint32_t not_done;
+
+    for (unsigned i = 0; i < n; i++) {
+        push_pop(a, 0x50, kept[i]);
+    }
+    pass_access(a, t->value);
+    call_absolute(a, t->fast);
+    if (t->value) {
+        asm_modrm(a, A_0F | A_BYTE | 0xb6, 0, RDX, rm_reg(RAX), 0);
+    }
+    asm_rr(a, 0x85, 0, RDX, RDX);
+    not_done = asm_jcc_forward(a, CC_E);
+    asm_lea(a, 1, RSP, rm_mem(RSP, n_arguments * 8));
+    for (unsigned i = n - n_arguments; i-- > 0;) {
+        push_pop(a, 0x58, kept[i]);
+    }
+    asm_byte(a, 0xc3);
+    asm_patch_here(a, not_done);
+    for (unsigned i = n; i-- > 0;) {
+        push_pop(a, 0x58, kept[i]);
+    }
+}
 
 /* Memory accesses: C may raise, but changes no var. */
 static void make_access(Asm *a, const AccessThunk *t)
 {
     *t->thunk = begin(a);
+    if (t->fast) {
+        make_fast_access(a, t);
+    }
     asm_alu_imm(a, ALU_SUB, 1, rm_reg(RSP), 8);
     store_pinned(a, true);
     if (t->insn_offset) {
@@ -181,11 +226,7 @@ static void make_access(Asm *a, const AccessThunk *t)
         asm_store(a, 0, ENV(insn_offset), RSI);
         asm_modrm(a, A_0F | 0xb7, 0, RDX, rm_reg(RDX), 0);
     }
-    asm_mov_rr(a, 1, RSI, RAX);
-    load_env_argument(a);
-    if (t->value) {
-        asm_modrm(a, 0x87, 1, RDX, rm_reg(RCX), 0);
-    }
+    pass_access(a, t->value);
     call_absolute(a, t->fn);
     load_pinned(a, false);
     asm_alu_imm(a, ALU_ADD, 1, rm_reg(RSP), 8);
@@ -196,12 +237,12 @@ static void make_accesses(Asm *a)
 {
     Thunks *t = &x86_host.thunks;
     const AccessThunk accesses[] = {
-        {&t->load, tcg_state.runtime.load, false, true},
-        {&t->store, tcg_state.runtime.store, true, true},
-        {&t->amo, tcg_amo_slow, true, false},
-        {&t->sc, tcg_sc_slow, true, false},
-        {&t->lr, tcg_lr_slow, false, false},
-        {&t->fp_check, tcg_state.runtime.fp_check, false, false},
+        {&t->load, tcg_state.runtime.load, tcg_state.runtime.load_fast, false, true},
+        {&t->store, tcg_state.runtime.store, tcg_state.runtime.store_fast, true, true},
+        {&t->amo, tcg_amo_slow, NULL, true, false},
+        {&t->sc, tcg_sc_slow, NULL, true, false},
+        {&t->lr, tcg_lr_slow, NULL, false, false},
+        {&t->fp_check, tcg_state.runtime.fp_check, NULL, false, false},
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(accesses); i++) {

@@ -6,47 +6,15 @@
  * Every page holds {pass number, page number, a function of both}.  The pace is held near PAGES_PER_SECOND, so that
  * the machine dirties memory steadily, whatever the speed of the emulator.
  */
-#include <stdint.h>
+#include "../lib/bare-metal.h"
 
-#define UART             ((volatile uint8_t *)0x10000000)
 #define RAM_FIRST        UINT64_C(0x80200000)
 #define RAM_BYTES        (UINT64_C(RAM_MIB) << 20)
 #define RAM_END          (UINT64_C(0x80000000) + RAM_BYTES)
 #define PAGE_BYTES       4096
-#define TIME_PER_SECOND  10000000
 #ifndef PAGES_PER_SECOND
 #define PAGES_PER_SECOND 40000
 #endif
-
-static uint64_t read_time(void)
-{
-    uint64_t now;
-
-    __asm__ volatile("rdtime %0" : "=r"(now));
-    return now;
-}
-
-static void print(const char *text)
-{
-    while (*text) {
-        while (!(UART[5] & 0x20)) {
-        }
-        UART[0] = *text++;
-    }
-}
-
-static void print_number(uint64_t n)
-{
-    char digits[21];
-    char *p = digits + sizeof(digits) - 1;
-
-    *p = 0;
-    do {
-        *--p = '0' + n % 10;
-        n /= 10;
-    } while (n);
-    print(p);
-}
 
 static uint64_t mark(uint64_t pass, uint64_t page)
 {

@@ -117,12 +117,7 @@ test_main:
 
     /* fetch */
     LEAF(0, page_code, V | R | A | D)
-    ENTER_MODE(1)
-    la s8, 1f
-    jr s0
-    .balign 4
-1:  li s8, 0
-    CHECK(s9, 12)
+    FAULT(1, 12, jr s0)
     CHECK_REG(s10, s0)
     CHECK_REG(s11, s0)
     LEAF(0, page_code, V | R | X | A | D)
@@ -131,12 +126,7 @@ test_main:
     CHECK(a0, 99)
     EXPECT_TRAP(9, ecall)
     LEAF(0, page_code, V | R | X | A | D | U)
-    ENTER_MODE(1)                   /* S never executes U pages */
-    la s8, 1f
-    jr s0
-    .balign 4
-1:  li s8, 0
-    CHECK(s9, 12)
+    FAULT(1, 12, jr s0)            /* S never executes U pages */
 
     /* an instruction that straddles into a page that is not there, then is */
     LEAF(0, page_straddle, V | R | X | A | D)
@@ -473,12 +463,7 @@ no_adue:
     csrs mstatus, t0
     WORKS(1, ld t1, 0(s0))
     FAULT(1, 15, sd t1, 0(s0))
-    ENTER_MODE(1)
-    la s8, 1f
-    jr s0
-    .balign 4
-1:  li s8, 0
-    CHECK(s9, 12)
+    FAULT(1, 12, jr s0)
     li t0, 1 << 19
     csrc mstatus, t0
     FAULT(1, 13, ld t1, 0(s0))

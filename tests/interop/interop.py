@@ -12,18 +12,15 @@ environment's GODWIT_PEER; scripts/get-peer fetches it.
 import argparse
 import lzma
 import os
-import shutil
 import sys
-import tempfile
 import time
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path += [os.path.join(here, '..', 'lib'), here]
-from machine import Machine, MachineError  # noqa: E402
+from machine import Lost, MachineError, Machines  # noqa: E402
 from stream import Walk, difference  # noqa: E402
 
 SKIPPED = 77
-RAM_BASE = 0x80000000
 BARE = ['-M', 'virt,acpi=off', '-nodefaults']
 VIRTIO = ['-blockdev', 'null-co,node-name=n,size=1048576', '-device', 'virtio-blk-device,drive=n',
           '-netdev', 'hubport,id=h,hubid=0', '-device', 'virtio-net-device,netdev=h', '-device', 'virtio-rng-device']
@@ -35,28 +32,18 @@ class Failed(Exception):
     pass
 
 
-class Interop:
+class Interop(Machines):
     def __init__(self, args):
+        super().__init__('godwit-interop-')
         self.ours, self.peer, self.golden, self.storer, self.guest = (args.emulator, args.peer, args.golden, args.storer,
                                                                       args.guest)
-        self.folder = tempfile.mkdtemp(prefix='godwit-interop-')
-        self.machines = []
 
-    def close(self):
-        for machine in self.machines:
-            machine.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def start(self, binary, args):
-        machine = Machine(binary, self.folder, f'm{len(self.machines)}', args)
+    def machine(self, binary, args):
+        machine = self.start(binary, args)
         machine.is_peer = binary == self.peer
-        self.machines.append(machine)
         if not machine.is_peer:
-            machine.qmp('migrate-set-parameters', **{'x-profile': 'qemu-10.0'})
-        machine.qmp('migrate-set-parameters', **{'max-bandwidth': 0})
+            machine.set_parameters(x_profile='qemu-10.0')
+        machine.set_parameters(max_bandwidth=0)
         return machine
 
     def move(self, source, binary, args, stop):
@@ -64,38 +51,22 @@ class Interop:
         uri = 'unix:' + self.path('migrate')
         if stop:
             source.qmp('stop')
-        destination = self.start(binary, args + ['-incoming', 'defer'])
+        destination = self.machine(binary, args + ['-incoming', 'defer'])
         destination.qmp('migrate-incoming', uri=uri)
         try:
             source.migrate(uri)
         except MachineError as error:
             raise Failed(f'{error}; {destination.name} says: {destination.log()}')
-        if stop:
+        return self.take_over(source, destination, stop)
+
+    def take_over(self, source, destination, stopped):
+        if stopped:
             destination.wait_status('paused')
             self.compare(source, destination)
             destination.qmp('cont')
         destination.wait_status('running')
         source.quit()
         return destination
-
-    def compare(self, source, destination):
-        """Both are stopped: is their RAM the same?"""
-        dumps = []
-        size = source.qmp('query-memory-size-summary')['base-memory']
-        for machine in (source, destination):
-            dumps.append(self.path(machine.name + '.ram'))
-            machine.qmp('pmemsave', val=RAM_BASE, size=size, filename=dumps[-1])
-        with open(dumps[0], 'rb') as a, open(dumps[1], 'rb') as b:
-            at = 0
-            while True:
-                x, y = a.read(1 << 20), b.read(1 << 20)
-                if x != y:
-                    raise Failed(f'RAM of {source.name} and {destination.name} differs near 0x{RAM_BASE + at:x}')
-                if not x:
-                    break
-                at += len(x)
-        for dump in dumps:
-            os.unlink(dump)
 
     # --- golden: load what QEMU wrote, and save it again ---
 
@@ -112,9 +83,9 @@ class Interop:
 
     def load_and_save(self, name, *args, mapped=False):
         golden = self.unpack(name)
-        machine = self.start(self.ours, BARE + ['-m', '16M', '-bios', 'none', '-S', '-incoming', 'defer', *args])
+        machine = self.machine(self.ours, BARE + ['-m', '16M', '-bios', 'none', '-S', '-incoming', 'defer', *args])
         if mapped:
-            machine.qmp('migrate-set-capabilities', capabilities=[{'capability': 'mapped-ram', 'state': True}])
+            machine.set_capability('mapped-ram')
         machine.qmp('migrate-incoming', uri='file:' + golden)
         machine.wait_status('prelaunch')
         saved = self.path(name + '.ours')
@@ -128,7 +99,7 @@ class Interop:
     def refuse_vectors(self):
         """-cpu max of QEMU has vector registers, which this CPU has not: to load it would lose them."""
         golden = self.unpack('cpumax')
-        machine = self.start(self.ours, BARE + ['-m', '16M', '-bios', 'none', '-S', '-cpu', 'max', '-incoming', 'defer'])
+        machine = self.machine(self.ours, BARE + ['-m', '16M', '-bios', 'none', '-S', '-cpu', 'max', '-incoming', 'defer'])
         machine.qmp('migrate-incoming', **{'uri': 'file:' + golden, 'exit-on-error': False})
         deadline = time.monotonic() + 20
         while machine.qmp('query-migrate').get('status') != 'failed':
@@ -149,24 +120,17 @@ class Interop:
 
     # --- stopped: a bare-metal machine that checks its memory ---
 
-    def check_storer(self, machine):
-        seen = len(machine.poll_serial())
-        for _ in range(2):
-            seen = machine.wait_serial(b'PASS', start=seen, timeout=60)
-        if b'LOST' in machine.output:
-            raise Failed(f'{machine.name}: the guest misses stores of its own: {machine.output.decode()}')
-
     def test_stopped(self):
         for harts in (1, 2):
             for kind, extra in (('no devices', []), ('legacy virtio', VIRTIO), ('modern virtio', MODERN + VIRTIO)):
                 args = BARE + ['-m', '64M', '-smp', str(harts), '-bios', self.storer] + extra
                 for way, binaries in (('ours, QEMU, ours', (self.ours, self.peer, self.ours)),
                                       ('QEMU, ours, QEMU', (self.peer, self.ours, self.peer))):
-                    machine = self.start(binaries[0], args)
+                    machine = self.machine(binaries[0], args)
                     machine.wait_serial(b'PASS 2')
                     for binary in binaries[1:]:
                         machine = self.move(machine, binary, args, stop=True)
-                        self.check_storer(machine)
+                        machine.check_stores(b'PASS', timeout=60)
                     machine.quit()
                     print(f'  {harts} harts, {kind}: {way}')
 
@@ -193,11 +157,11 @@ class Interop:
         uri = 'unix:' + self.path('migrate')
         if stop:
             source.qmp('stop')
-        destination = self.start(binary, args + ['-incoming', 'defer'])
+        destination = self.machine(binary, args + ['-incoming', 'defer'])
         for machine in (source, destination):
-            machine.qmp('migrate-set-capabilities', capabilities=[
-                {'capability': 'postcopy-ram', 'state': True}, {'capability': 'postcopy-preempt', 'state': preempt}])
-        source.qmp('migrate-set-parameters', **{'max-bandwidth': 4 << 20, 'max-postcopy-bandwidth': 1 << 20})
+            machine.set_capability('postcopy-ram')
+            machine.set_capability('postcopy-preempt', preempt)
+        source.set_parameters(max_bandwidth=4 << 20, max_postcopy_bandwidth=1 << 20)
         destination.qmp('migrate-incoming', uri=uri)
         source.qmp('migrate', uri=uri)
         self.wait_migration(source, 'active')
@@ -206,26 +170,20 @@ class Interop:
         if broken:
             self.wait_migration(destination, 'postcopy-active')
             self.break_and_recover(source, destination)
-        source.qmp('migrate-set-parameters', **{'max-postcopy-bandwidth': 0})
+        source.set_parameters(max_postcopy_bandwidth=0)
         for machine in (source, destination):
             self.wait_migration(machine, 'completed')
-        if stop:
-            destination.wait_status('paused')
-            self.compare(source, destination)
-            destination.qmp('cont')
-        destination.wait_status('running')
-        source.quit()
-        return destination
+        return self.take_over(source, destination, stop)
 
     def test_postcopy(self):
         args = BARE + ['-m', '64M', '-smp', '2', '-bios', self.storer] + MODERN + VIRTIO
         for kind, preempt, broken in (('one connection', False, False), ('preempt', True, False),
                                       ('broken link', False, True), ('preempt, broken link', True, True)):
             for way, binaries in (('ours, QEMU', (self.ours, self.peer)), ('QEMU, ours', (self.peer, self.ours))):
-                machine = self.start(binaries[0], args)
+                machine = self.machine(binaries[0], args)
                 machine.wait_serial(b'PASS 2')
                 machine = self.move_postcopy(machine, binaries[1], args, binaries[0] == self.peer, preempt, broken)
-                self.check_storer(machine)
+                machine.check_stores(b'PASS', timeout=60)
                 machine.quit()
                 print(f'  {kind}: {way}', flush=True)
 
@@ -258,7 +216,7 @@ class Interop:
 
     def linux(self, first, second, name, stop_ours):
         args = self.linux_args()
-        machine = self.start(first, args)
+        machine = self.machine(first, args)
         machine.wait_serial(b'GUEST-UP', timeout=300)
         machine.wait_serial(b'#')
         machine.type('load-modules >/dev/null 2>&1; dmesg -n 1; memwork 2 32 20 &\n')
@@ -301,7 +259,7 @@ def main():
         try:
             getattr(interop, 'test_' + test)()
             done += 1
-        except (Failed, MachineError, OSError) as error:
+        except (Failed, Lost, MachineError, OSError) as error:
             print(f'interop: {test}: {error}', file=sys.stderr)
             for machine in interop.machines:
                 print(f'{machine.name} (status {machine.process.poll()}): {machine.log()}', file=sys.stderr)

@@ -6,13 +6,22 @@ Works with every emulator that speaks QEMU's command line and QMP, so that the s
 import json
 import os
 import selectors
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
+
+PAGE = 4096
+RAM_BASE = 0x80000000
 
 
 class MachineError(Exception):
     pass
+
+
+class Lost(Exception):
+    """Something that was in a machine's memory is not there any more."""
 
 
 class Machine:
@@ -122,6 +131,15 @@ class Machine:
                 raise MachineError(f'{self.name}: "{text.decode()}" did not come in {timeout} s; last: {tail}')
             selector.select(0.2)
 
+    def check_stores(self, alive, times=2, timeout=120):
+        """The guest, which checks its own stores, says `alive` so often again, and has never missed one."""
+        start = len(self.poll_serial())
+        for _ in range(times):
+            start = self.wait_serial(alive, timeout, start)
+        at = self.output.find(b'LOST')
+        if at >= 0:
+            raise Lost(f'{self.name}: the guest says {self.output[at:at + 60]!r}')
+
     def type(self, text):
         self.serial.setblocking(True)
         self.serial.sendall(text.encode())
@@ -134,6 +152,13 @@ class Machine:
                 return
             time.sleep(0.01)
         raise MachineError(f'{self.name} did not become {wanted}')
+
+    def set_capability(self, name, on=True):
+        self.qmp('migrate-set-capabilities', capabilities=[{'capability': name, 'state': on}])
+
+    def set_parameters(self, **values):
+        """Names have '_' for '-'."""
+        self.qmp('migrate-set-parameters', **{name.replace('_', '-'): value for name, value in values.items()})
 
     def migrate(self, uri, on_progress=None, timeout=300, interval=0.1):
         """Starts a migration and waits for its end; returns the last query-migrate reply."""
@@ -170,3 +195,41 @@ class Machine:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+class Machines:
+    """The machines of one test and the folder of their files."""
+
+    def __init__(self, prefix):
+        self.folder = tempfile.mkdtemp(prefix=prefix)
+        self.machines = []
+        self.started = 0
+
+    def close(self):
+        for machine in self.machines:
+            machine.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def start(self, binary, args, env=None):
+        machine = Machine(binary, self.folder, f'm{self.started}', args, env={**os.environ, **(env or {})})
+        self.started += 1
+        self.machines.append(machine)
+        return machine
+
+    def compare(self, source, destination):
+        """Both are stopped, and have the same in their RAM.  Returns how many bytes that is."""
+        size = source.qmp('query-memory-size-summary')['base-memory']
+        dumps = [self.path(machine.name + '.ram') for machine in (source, destination)]
+        for machine, dump in zip((source, destination), dumps):
+            machine.qmp('pmemsave', val=RAM_BASE, size=size, filename=dump)
+        with open(dumps[0], 'rb') as a, open(dumps[1], 'rb') as b:
+            stale = [at for at in range(0, size, PAGE) if a.read(PAGE) != b.read(PAGE)]
+        for dump in dumps:
+            os.unlink(dump)
+        if stale:
+            raise Lost(f'{source.name} and {destination.name} differ in {len(stale)} pages, the first is at '
+                       f'0x{RAM_BASE + stale[0]:x}')
+        return size

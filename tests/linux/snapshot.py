@@ -45,10 +45,6 @@ def wait_progress(machine, disk_sum, timeout=180):
         time.sleep(0.05)  # output is looked at in pieces; nothing is waited for
 
 
-def set_capability(machine, name, on):
-    machine.qmp('migrate-set-capabilities', capabilities=[{'capability': name, 'state': on}])
-
-
 def wait_migrated(machine):
     while True:
         info = machine.qmp('query-migrate')
@@ -60,7 +56,7 @@ def wait_migrated(machine):
 
 
 def take(machine, path, fixed_ram):
-    set_capability(machine, 'fixed-ram', fixed_ram)
+    machine.set_capability('fixed-ram', fixed_ram)
     machine.qmp('migrate', uri='file:' + path)
     info = wait_migrated(machine)
     if machine.qmp('query-status')['status'] != 'running':
@@ -71,7 +67,7 @@ def take(machine, path, fixed_ram):
 def load(emulator, folder, options, path, fixed_ram, disk_sum):
     machine = Machine(emulator, folder, 'restored', options + ['-S', '-incoming', 'defer'])
     try:
-        set_capability(machine, 'fixed-ram', fixed_ram)
+        machine.set_capability('fixed-ram', fixed_ram)
         machine.qmp('migrate-incoming', uri='file:' + path)
         wait_migrated(machine)
         machine.qmp('cont')
@@ -96,7 +92,7 @@ def run(args, folder):
         machine.wait_serial(b'#')
         for line in ('load-modules\n', READ, WORK):
             machine.type(line)
-        set_capability(machine, 'background-snapshot', True)
+        machine.set_capability('background-snapshot', True)
         for n in range(args.rounds):
             wait_progress(machine, disk_sum)
             take(machine, saved, n % 2 == 1)

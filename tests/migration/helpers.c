@@ -22,19 +22,38 @@ const char *helpers_path(const char *name)
     return *slot;
 }
 
-void helpers_init(void)
+char *unix_uri(void)
 {
+    return g_strconcat("unix:", helpers_path("socket"), NULL);
+}
+
+char *file_uri(void)
+{
+    return g_strconcat("file:", helpers_path("saved"), NULL);
+}
+
+void helpers_init(int *argc, char ***argv)
+{
+    g_test_init(argc, argv, NULL);
     dir = g_dir_make_tmp("godwit-migration-XXXXXX", NULL);
     g_assert_nonnull(dir);
 }
 
-void helpers_done(void)
+int helpers_run(void)
 {
     g_autofree char *command = g_strdup_printf("rm -rf '%s'", dir);
+    int result = g_test_run();
 
     g_assert_cmpint(system(command), ==, 0);
     g_clear_pointer(&dir, g_free);
+    return result;
 }
+
+/* --- guests --- */
+
+const Guest plain = {.args = "-M virt -m 64M"};
+const Guest two_harts = {.args = "-M virt -m 64M", .harts = 2};
+const Guest two_blocks = {.args = TWO_BLOCKS, .start = RAM_BASE + 40 * MIB};
 
 static uint64_t guest_start(const Guest *guest)
 {
@@ -112,6 +131,18 @@ QTestState *start_destination(const Guest *guest, const char *uri, const char *m
     return qtest_init(all);
 }
 
+char *tcp_uri(QTestState *to)
+{
+    JsonNode *info = qtest_qmp_assert_success_ref(to, "{'execute': 'query-migrate'}");
+    JsonArray *list = json_object_get_array_member(json_node_get_object(info), "socket-address");
+    JsonObject *address = json_array_get_object_element(list, 0);
+    char *uri = g_strdup_printf("tcp:%s:%s", json_object_get_string_member(address, "host"),
+                                json_object_get_string_member(address, "port"));
+
+    json_node_unref(info);
+    return uri;
+}
+
 int run_destination_to_end(const Guest *guest, const char *uri, char **said)
 {
     g_autofree char *args = machine_args(guest, "destination");
@@ -128,16 +159,23 @@ void set_capability(QTestState *qts, const char *name, bool on)
                              name, on);
 }
 
-void set_parameter(QTestState *qts, const char *name, int64_t value)
+void set_text_parameter(QTestState *qts, const char *name, const char *value)
 {
     g_autofree char *text = g_strdup_printf(
-        "{\"execute\": \"migrate-set-parameters\", \"arguments\": {\"%s\": %" G_GINT64_FORMAT "}}", name, value);
+        "{\"execute\": \"migrate-set-parameters\", \"arguments\": {\"%s\": %s}}", name, value);
     JsonObject *reply;
 
     qtest_qmp_send_raw(qts, text);
     reply = qtest_qmp_receive(qts);
     g_assert_true(json_object_has_member(reply, "return"));
     json_object_unref(reply);
+}
+
+void set_parameter(QTestState *qts, const char *name, int64_t value)
+{
+    g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, value);
+
+    set_text_parameter(qts, name, text);
 }
 
 void migrate(QTestState *qts, const char *uri)
@@ -196,6 +234,13 @@ char *wait_failed(QTestState *qts)
     return g_strdup(json_object_get_string_member(info, "error-desc"));
 }
 
+void expect_status(QTestState *qts, const char *status)
+{
+    g_autoptr(JsonObject) got = qtest_qmp_eventwait_ref(qts, "MIGRATION");
+
+    g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(got, "data"), "status"), ==, status);
+}
+
 int64_t query_number(QTestState *qts, const char *object, const char *name)
 {
     g_autoptr(JsonObject) info = query(qts, "query-migrate");
@@ -239,6 +284,24 @@ void check_guest_runs(QTestState *qts, const char *who)
     }
     g_file_get_contents(helpers_path(who), &text, &size, NULL);
     wait_serial(who, size, 'B');
+}
+
+int64_t dirty_map_pages(QTestState *qts, int64_t *takes)
+{
+    g_autoptr(JsonObject) map = query(qts, "x-query-dirty-map");
+    JsonArray *blocks = json_object_get_array_member(map, "blocks");
+    int64_t sum = 0;
+
+    *takes = json_object_get_int_member(map, "takes");
+    for (unsigned i = 0; i < json_array_get_length(blocks); i++) {
+        JsonArray *pages =
+            json_object_get_array_member(json_array_get_object_element(blocks, i), "dirtied-pages");
+
+        for (unsigned j = 0; j < json_array_get_length(pages); j++) {
+            sum += json_array_get_int_element(pages, j);
+        }
+    }
+    return sum;
 }
 
 void read_memory(QTestState *qts, uint64_t addr, void *bytes, uint64_t size)
@@ -338,16 +401,4 @@ void finish(QTestState *from, QTestState *to, const Guest *guest)
     check_guest_pages(to, guest);
     qtest_quit(from);
     qtest_quit(to);
-}
-
-void set_text_parameter(QTestState *qts, const char *name, const char *value)
-{
-    g_autofree char *text = g_strdup_printf(
-        "{\"execute\": \"migrate-set-parameters\", \"arguments\": {\"%s\": %s}}", name, value);
-    JsonObject *reply;
-
-    qtest_qmp_send_raw(qts, text);
-    reply = qtest_qmp_receive(qts);
-    g_assert_true(json_object_has_member(reply, "return"));
-    json_object_unref(reply);
 }

@@ -10,19 +10,6 @@
 
 #include "helpers.h"
 
-static const Guest plain = {.args = "-M virt -m 64M"};
-static const Guest two_harts = {.args = "-M virt -m 64M", .harts = 2};
-static const Guest two_blocks = {
-    .args = "-M virt -m 64M -object memory-backend-ram,id=m0,size=32M -object memory-backend-ram,id=m1,size=32M "
-            "-numa node,memdev=m0 -numa node,memdev=m1",
-    .start = RAM_BASE + 40 * MIB,
-};
-
-static char *file_uri(void)
-{
-    return g_strconcat("file:", helpers_path("saved"), NULL);
-}
-
 /* --- fixed-ram files --- */
 
 static void save_fixed(QTestState *from, const char *uri, bool live)
@@ -236,28 +223,14 @@ static void multifd(const Guest *guest, const char *listen, unsigned channels, c
     g_autofree char *quoted = g_strdup_printf("\"%s\"", zero_detection);
     QTestState *from = start_source(guest);
     QTestState *to = start_destination(guest, listen, options);
-    g_autofree char *uri = g_strdup(listen);
+    g_autofree char *uri = g_str_has_prefix(listen, "tcp:") ? tcp_uri(to) : g_strdup(listen);
 
-    if (g_str_has_prefix(listen, "tcp:")) {
-        JsonNode *info = qtest_qmp_assert_success_ref(to, "{'execute': 'query-migrate'}");
-        JsonArray *list = json_object_get_array_member(json_node_get_object(info), "socket-address");
-        const char *port = json_object_get_string_member(json_array_get_object_element(list, 0), "port");
-
-        g_free(uri);
-        uri = g_strdup_printf("tcp:127.0.0.1:%s", port);
-        json_node_unref(info);
-    }
     set_multifd(from, channels, compression);
     set_text_parameter(from, "zero-page-detection", quoted);
     migrate_live(from, uri);
     g_assert_cmpint(query_number(from, "ram", "multifd-bytes"), >, 0);
     g_assert_cmpint(query_number(from, "ram", "normal"), >, 0);
     finish(from, to, guest);
-}
-
-static char *unix_uri(void)
-{
-    return g_strconcat("unix:", helpers_path("socket"), NULL);
 }
 
 static void test_multifd_one(void)
@@ -376,28 +349,10 @@ static void test_multifd_pause_before_switchover(void)
     finish(from, to, &two_harts);
 }
 
-static void test_multifd_is_off_at_the_destination(void)
+/* Two channels without compression, to a destination with @options: the source says @expected and runs on. */
+static void check_multifd_refused(const char *options, const char *expected)
 {
     g_autofree char *uri = unix_uri();
-    g_autofree char *message = NULL;
-    QTestState *from = start_source(&plain);
-    QTestState *to = start_destination(&plain, uri, "");
-
-    set_multifd(from, 2, "none");
-    fast_migration(from);
-    migrate(from, uri);
-    message = wait_failed(from);
-    g_assert_nonnull(strstr(message, "multifd"));
-    check_guest_runs(from, "source");
-    qtest_set_expected_status(to, 1);
-    qtest_quit(to);
-    qtest_quit(from);
-}
-
-static void test_multifd_other_compression(void)
-{
-    g_autofree char *uri = unix_uri();
-    g_autofree char *options = g_strdup_printf(MULTIFD, 2, "zlib");
     g_autofree char *message = NULL;
     QTestState *from = start_source(&plain);
     QTestState *to = start_destination(&plain, uri, options);
@@ -406,13 +361,25 @@ static void test_multifd_other_compression(void)
     fast_migration(from);
     migrate(from, uri);
     message = wait_failed(from);
-    if (!strstr(message, "is multifd-compression the same on both sides?")) {
-        g_error("%s", message);
+    if (!strstr(message, expected)) {
+        g_error("the source says '%s', not '%s'", message, expected);
     }
     check_guest_runs(from, "source");
     qtest_set_expected_status(to, 1);
     qtest_quit(to);
     qtest_quit(from);
+}
+
+static void test_multifd_is_off_at_the_destination(void)
+{
+    check_multifd_refused("", "multifd");
+}
+
+static void test_multifd_other_compression(void)
+{
+    g_autofree char *options = g_strdup_printf(MULTIFD, 2, "zlib");
+
+    check_multifd_refused(options, "is multifd-compression the same on both sides?");
 }
 
 /* --- switchover-ack --- */
@@ -588,10 +555,7 @@ static void test_hostile_packets(void)
 
 int main(int argc, char **argv)
 {
-    int result;
-
-    g_test_init(&argc, &argv, NULL);
-    helpers_init();
+    helpers_init(&argc, &argv);
     g_test_add_func("/parallel/fixed-ram/mapped", test_mapped);
     g_test_add_func("/parallel/fixed-ram/eager", test_eager);
     g_test_add_func("/parallel/fixed-ram/eager-direct-io", test_eager_direct);
@@ -622,7 +586,5 @@ int main(int argc, char **argv)
     if (g_test_slow()) {
         g_test_add_func("/parallel/multifd/too-few-connections", test_multifd_too_few_connections);
     }
-    result = g_test_run();
-    helpers_done();
-    return result;
+    return helpers_run();
 }

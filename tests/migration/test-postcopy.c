@@ -8,25 +8,16 @@
 #define CAPABILITIES " -global migration.x-postcopy-ram=on "
 #define PREEMPT      CAPABILITIES "-global migration.x-postcopy-preempt=on "
 
-static const Guest plain = {.args = "-M virt -m 64M", .bytes = 16 * MIB};
-static const Guest two_harts = {.args = "-M virt -m 64M", .harts = 2, .bytes = 8 * MIB};
-static const Guest two_blocks = {
-    .args = "-M virt -m 64M -object memory-backend-ram,id=m0,size=32M -object memory-backend-ram,id=m1,size=32M "
-            "-numa node,memdev=m0 -numa node,memdev=m1",
-    .start = RAM_BASE + 36 * MIB,
-    .bytes = 16 * MIB,
-};
+/* 16 MiB: long enough on its way for postcopy to begin. */
+static const Guest big = {.args = "-M virt -m 64M", .bytes = 16 * MIB};
+static const Guest big_harts = {.args = "-M virt -m 64M", .harts = 2, .bytes = 8 * MIB};
+static const Guest big_blocks = {.args = TWO_BLOCKS, .start = RAM_BASE + 36 * MIB, .bytes = 16 * MIB};
 
 typedef struct Pair {
     const Guest *guest;
     QTestState *from, *to;
     bool preempt;
 } Pair;
-
-static char *unix_uri(void)
-{
-    return g_strconcat("unix:", helpers_path("socket"), NULL);
-}
 
 static Pair start_pair(const Guest *guest, bool preempt, const char *more)
 {
@@ -131,12 +122,12 @@ static void stopped_machine(const Guest *guest, bool preempt)
 
 static void test_all_memory_arrives(void)
 {
-    stopped_machine(&plain, false);
+    stopped_machine(&big, false);
 }
 
 static void test_second_block(void)
 {
-    stopped_machine(&two_blocks, false);
+    stopped_machine(&big_blocks, false);
 }
 
 static void running_machine(const Guest *guest, bool preempt)
@@ -153,22 +144,22 @@ static void running_machine(const Guest *guest, bool preempt)
 
 static void test_guest_runs_before_its_memory(void)
 {
-    running_machine(&two_harts, false);
+    running_machine(&big_harts, false);
 }
 
 static void test_preempt(void)
 {
-    running_machine(&two_harts, true);
+    running_machine(&big_harts, true);
 }
 
 static void test_preempt_stopped(void)
 {
-    stopped_machine(&two_blocks, true);
+    stopped_machine(&big_blocks, true);
 }
 
 static void test_before_the_first_pass(void)
 {
-    Pair pair = start_pair(&plain, false, "");
+    Pair pair = start_pair(&big, false, "");
     g_autofree char *uri = unix_uri();
 
     slow_migration(pair.from);
@@ -180,29 +171,29 @@ static void test_before_the_first_pass(void)
 
 static void test_never_started_is_precopy(void)
 {
-    Pair pair = start_pair(&plain, true, "");
+    Pair pair = start_pair(&big, true, "");
     g_autofree char *uri = unix_uri();
 
     migrate_live(pair.from, uri);
     g_assert_cmpint(query_number(pair.from, "ram", "postcopy-bytes"), ==, 0);
-    finish(pair.from, pair.to, &plain);
+    finish(pair.from, pair.to, &big);
 }
 
 static void test_peer_profile(void)
 {
-    Pair pair = start_pair(&plain, false, "");
+    Pair pair = start_pair(&big, false, "");
 
     set_text_parameter(pair.from, "x-profile", "\"qemu-10.0\"");
     slow_background(&pair);
     start_postcopy(&pair);
     fast_background(&pair);
     wait_status(pair.from, "completed");
-    finish(pair.from, pair.to, &plain);
+    finish(pair.from, pair.to, &big);
 }
 
 static void test_release_ram(void)
 {
-    Pair pair = start_pair(&plain, false, "");
+    Pair pair = start_pair(&big, false, "");
 
     set_capability(pair.from, "release-ram", true);
     run_destination(&pair);
@@ -215,8 +206,8 @@ static void test_release_ram(void)
 
 static void wanted_page_first(bool preempt)
 {
-    Pair pair = start_pair(&plain, preempt, "");
-    uint64_t addr = GUEST_START + plain.bytes - 4096;
+    Pair pair = start_pair(&big, preempt, "");
+    uint64_t addr = GUEST_START + big.bytes - 4096;
     uint64_t value;
 
     slow_background(&pair);
@@ -226,7 +217,7 @@ static void wanted_page_first(bool preempt)
     g_assert_cmpint(query_number(pair.from, "ram", "remaining"), >, 0);
     fast_background(&pair);
     wait_status(pair.from, "completed");
-    finish(pair.from, pair.to, &plain);
+    finish(pair.from, pair.to, &big);
 }
 
 static void test_wanted_page_first(void)
@@ -241,7 +232,7 @@ static void test_wanted_page_first_preempt(void)
 
 static void test_blocktime(void)
 {
-    Pair pair = start_pair(&two_harts, false, "-global migration.x-postcopy-blocktime=on");
+    Pair pair = start_pair(&big_harts, false, "-global migration.x-postcopy-blocktime=on");
     JsonNode *info;
     JsonObject *object;
 
@@ -298,17 +289,17 @@ static void pause_and_recover(const Guest *guest, bool preempt)
 
 static void test_recover(void)
 {
-    pause_and_recover(&plain, false);
+    pause_and_recover(&big, false);
 }
 
 static void test_recover_preempt(void)
 {
-    pause_and_recover(&two_harts, true);
+    pause_and_recover(&big_harts, true);
 }
 
 static void test_source_does_not_run_again(void)
 {
-    Pair pair = start_pair(&plain, false, "");
+    Pair pair = start_pair(&big, false, "");
     JsonObject *reply;
 
     slow_background(&pair);
@@ -325,12 +316,12 @@ static void test_source_does_not_run_again(void)
     reply = qtest_qmp(pair.from, "{'execute': 'cont'}");
     g_assert_true(json_object_has_member(reply, "error"));
     json_object_unref(reply);
-    finish(pair.from, pair.to, &plain);
+    finish(pair.from, pair.to, &big);
 }
 
 static void test_failed_recovery_can_be_repeated(void)
 {
-    Pair pair = start_pair(&plain, false, "");
+    Pair pair = start_pair(&big, false, "");
     g_autofree char *nobody = g_strconcat("unix:", helpers_path("nobody"), NULL);
 
     slow_background(&pair);
@@ -341,7 +332,7 @@ static void test_failed_recovery_can_be_repeated(void)
     recover(&pair);
     fast_background(&pair);
     wait_status(pair.from, "completed");
-    finish(pair.from, pair.to, &plain);
+    finish(pair.from, pair.to, &big);
 }
 
 typedef struct Read {
@@ -360,7 +351,7 @@ static gpointer read_thread(gpointer opaque)
 /* The main loop waits for a page that is at the other end of a broken link. */
 static void test_recover_out_of_band(void)
 {
-    Pair pair = start_pair(&plain, false, "");
+    Pair pair = start_pair(&big, false, "");
     Read read = {pair.to, GUEST_START + 4096};
     g_autofree char *uri = g_strconcat("unix:", helpers_path("again"), NULL);
     GThread *reader;
@@ -375,13 +366,37 @@ static void test_recover_out_of_band(void)
     g_assert_cmphex(read.value, ==, qtest_readq(pair.from, read.addr));
     fast_background(&pair);
     wait_status(pair.from, "completed");
-    finish(pair.from, pair.to, &plain);
+    finish(pair.from, pair.to, &big);
+}
+
+/* The same for a client without out-of-band commands. */
+static void test_recover_while_the_main_loop_waits(void)
+{
+    Pair pair = start_pair(&big, false, "");
+    Read read = {pair.to, GUEST_START + big.bytes - 4096};
+    g_autofree char *status = NULL;
+    GThread *reader;
+
+    start_postcopy_early(&pair);
+    break_link(&pair, pair.from);
+    reader = g_thread_new("read", read_thread, &read);
+    while (query_number(pair.to, NULL, "x-postcopy-waiting") < 1) { /* with the big lock */
+        g_usleep(1000);
+    }
+    status = migration_status(pair.to);
+    g_assert_cmpstr(status, ==, "postcopy-paused");
+    recover(&pair);
+    g_thread_join(reader);
+    g_assert_cmphex(read.value, ==, qtest_readq(pair.from, read.addr));
+    fast_background(&pair);
+    wait_status(pair.from, "completed");
+    finish(pair.from, pair.to, &big);
 }
 
 /* The destination says what it is waiting for, still answers, stops and ends. */
 static void test_source_is_killed(void)
 {
-    Pair pair = start_pair(&two_harts, false, "");
+    Pair pair = start_pair(&big_harts, false, "");
     g_autofree char *status = NULL;
 
     run_destination(&pair);
@@ -419,7 +434,7 @@ static JsonObject *try_capability(QTestState *qts, const char *name)
 static void test_refusals(void)
 {
     static const char *const excluded[] = {"multifd", "mapped-ram", "background-snapshot"};
-    QTestState *qts = start_source(&plain);
+    QTestState *qts = start_source(&big);
     g_autofree char *why = NULL;
 
     assert_error(qtest_qmp(qts, "{'execute': 'migrate-start-postcopy'}"), "no migration is active");
@@ -444,8 +459,8 @@ static void test_destination_without_the_capability(void)
 {
     g_autofree char *uri = unix_uri();
     g_autofree char *why = NULL;
-    QTestState *from = start_source(&plain);
-    QTestState *to = start_destination(&plain, uri, "");
+    QTestState *from = start_source(&big);
+    QTestState *to = start_destination(&big, uri, "");
 
     set_capability(from, "postcopy-ram", true);
     migrate(from, uri);
@@ -461,11 +476,10 @@ static void test_destination_without_the_capability(void)
 /* The package does not load: the machine has not moved, and goes on. */
 static void test_destination_that_lacks_a_device(void)
 {
-    static const Guest more = {.args = "-M virt -m 64M", .harts = 2, .bytes = 8 * MIB};
     g_autofree char *uri = unix_uri();
     g_autofree char *why = NULL;
-    QTestState *from = start_source(&plain);
-    QTestState *to = start_destination(&more, uri, CAPABILITIES);
+    QTestState *from = start_source(&big);
+    QTestState *to = start_destination(&big_harts, uri, CAPABILITIES);
 
     set_capability(from, "postcopy-ram", true);
     slow_migration(from);
@@ -483,7 +497,7 @@ static void test_destination_that_lacks_a_device(void)
 
 static void test_cancel_before_the_start(void)
 {
-    Pair pair = start_pair(&plain, true, "");
+    Pair pair = start_pair(&big, true, "");
     g_autofree char *uri = unix_uri();
 
     slow_migration(pair.from);
@@ -508,7 +522,7 @@ static void hmp(QTestState *qts, const char *line, const char *part)
 
 static void test_hmp(void)
 {
-    Pair pair = start_pair(&plain, false, "");
+    Pair pair = start_pair(&big, false, "");
     g_autofree char *uri = unix_uri();
     g_autofree char *to_again = g_strdup_printf("migrate_recover unix:%s", helpers_path("again"));
     g_autofree char *from_again = g_strdup_printf("migrate -d -r unix:%s", helpers_path("again"));
@@ -530,15 +544,12 @@ static void test_hmp(void)
     fast_background(&pair);
     wait_status(pair.from, "completed");
     hmp(pair.from, "info migrate", "postcopy ram:");
-    finish(pair.from, pair.to, &plain);
+    finish(pair.from, pair.to, &big);
 }
 
 int main(int argc, char **argv)
 {
-    int result;
-
-    g_test_init(&argc, &argv, NULL);
-    helpers_init();
+    helpers_init(&argc, &argv);
     g_test_add_func("/postcopy/memory/all-arrives", test_all_memory_arrives);
     g_test_add_func("/postcopy/memory/second-block", test_second_block);
     g_test_add_func("/postcopy/memory/guest-runs-before-it-came", test_guest_runs_before_its_memory);
@@ -556,13 +567,12 @@ int main(int argc, char **argv)
     g_test_add_func("/postcopy/link/source-does-not-run-again", test_source_does_not_run_again);
     g_test_add_func("/postcopy/link/failed-recovery-can-be-repeated", test_failed_recovery_can_be_repeated);
     g_test_add_func("/postcopy/link/recover-out-of-band", test_recover_out_of_band);
+    g_test_add_func("/postcopy/link/recover-while-the-main-loop-waits", test_recover_while_the_main_loop_waits);
     g_test_add_func("/postcopy/link/killed-source-leaves-a-clear-state", test_source_is_killed);
     g_test_add_func("/postcopy/control/refusals", test_refusals);
     g_test_add_func("/postcopy/control/destination-without-the-capability", test_destination_without_the_capability);
     g_test_add_func("/postcopy/control/destination-that-lacks-a-device", test_destination_that_lacks_a_device);
     g_test_add_func("/postcopy/control/cancel-before-the-start", test_cancel_before_the_start);
     g_test_add_func("/postcopy/control/hmp", test_hmp);
-    result = g_test_run();
-    helpers_done();
-    return result;
+    return helpers_run();
 }

@@ -11,17 +11,16 @@ import argparse
 import os
 import random
 import resource
-import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-from machine import Machine, MachineError  # noqa: E402
+from machine import Lost, MachineError, Machines  # noqa: E402
 
 RAM_MIB = 24
+FAST = {'max_bandwidth': 0, 'downtime_limit': 2000}
 STREAM_BYTES = 40 << 20  # about what a move takes; a cut comes anywhere in it, or not at all
 
 
@@ -74,44 +73,29 @@ class CuttingProxy:
             pass
 
 
-class Kills:
+class Kills(Machines):
     def __init__(self, binary, guest, seed):
+        super().__init__('godwit-kills-')
         self.binary = binary
         self.guest = guest
         self.random = random.Random(seed)
-        self.folder = tempfile.mkdtemp(prefix='godwit-kills-')
         self.counts = {}
         self.number = 0
-        self.all = []
 
-    def close(self):
-        for machine in self.all:
-            machine.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def path(self, name):
+    def new_path(self, name):
         self.number += 1
-        return os.path.join(self.folder, f'{name}{self.number}')
+        return self.path(f'{name}{self.number}')
 
     def machine(self, *more):
         args = ['-M', 'virt', '-smp', '2', '-m', f'{RAM_MIB}M', '-bios', self.guest]
-        self.number += 1
-        machine = Machine(self.binary, self.folder, f'm{self.number}', args + list(more))
-        self.all.append(machine)
-        return machine
+        return self.start(self.binary, args + list(more))
 
     def destination(self, uri, capability=None):
         machine = self.machine('-incoming', 'defer')
         if capability:
-            self.capability(machine, capability)
+            machine.set_capability(capability)
         machine.qmp('migrate-incoming', uri=uri)
         return machine
-
-    def capability(self, machine, name, on=True):
-        machine.qmp('migrate-set-capabilities', capabilities=[{'capability': name, 'state': on}])
-
-    def parameters(self, machine, bandwidth, downtime):
-        machine.qmp('migrate-set-parameters', **{'max-bandwidth': bandwidth, 'downtime-limit': downtime})
 
     # --- looking ---
 
@@ -120,7 +104,7 @@ class Kills:
         return machine.process.poll() is None
 
     def drain(self):
-        for machine in self.all:
+        for machine in self.machines:
             if self.alive(machine):
                 machine.poll_serial()
 
@@ -151,14 +135,6 @@ class Kills:
                 raise Wrong(f'{what} does not come')
             time.sleep(0.01)
 
-    def check_guest(self, machine):
-        start = len(machine.poll_serial())
-        start = machine.wait_serial(b'V', start=start, timeout=60)
-        machine.wait_serial(b'V', start=start, timeout=60)
-        if b'LOST' in machine.output:
-            at = machine.output.index(b'LOST')
-            raise Wrong(f'{machine.name}: the guest says {machine.output[at:at + 60]!r}')
-
     def status(self, machine):
         return machine.qmp('query-migrate').get('status')
 
@@ -166,7 +142,7 @@ class Kills:
         return self.status(machine) in ('completed', 'failed', 'cancelled')
 
     def exactly_one(self, source, destination):
-        """The machine that runs, now that the attempt is over on the source, if it lives."""
+        """The machine that runs, now that the attempt is over on the source, if it lives; the other one ends."""
         self.wait('the end of the load',
                   lambda: self.ask(destination, 'query-status').get('status') != 'inmigrate', 30)
         running = [m for m in (source, destination) if self.alive(m) and self.running(m)]
@@ -174,6 +150,7 @@ class Kills:
             states = [(m.name, m.qmp('query-status')['status'] if self.alive(m) else 'dead', m.log()[-200:])
                       for m in (source, destination)]
             raise Wrong(f'{len(running)} machines run: {states}')
+        (destination if running[0] is source else source).kill()
         return running[0]
 
     def note(self, what):
@@ -184,22 +161,27 @@ class Kills:
     def random_moment(self):
         self.pause(self.random.choice([0, 0.01, 0.05, 0.1, 0.2, 0.4]) * self.random.random() * 2)
 
-    def start(self, source, uri):
-        self.parameters(source, self.random.choice([0, 16 << 20, 64 << 20]), self.random.choice([1, 50, 1000]))
+    def move(self, source, uri):
+        source.set_parameters(max_bandwidth=self.random.choice([0, 16 << 20, 64 << 20]),
+                              downtime_limit=self.random.choice([1, 50, 1000]))
         source.qmp('migrate', uri=uri)
 
     def let_converge(self, source):
         if self.alive(source) and not self.ended(source):
-            self.parameters(source, 0, 2000)
+            source.set_parameters(**FAST)
 
-    def kill_destination(self, source):
-        uri = 'unix:' + self.path('s')
-        destination = self.destination(uri)
-        self.start(source, uri)
+    def late_or_early(self, source, seconds):
+        """A random moment, half of the time one in which the migration is about to end."""
         self.random_moment()
         if self.random.random() < 0.5:
             self.let_converge(source)
-            self.pause(self.random.random() * 0.1)
+            self.pause(self.random.random() * seconds)
+
+    def kill_destination(self, source):
+        uri = 'unix:' + self.new_path('s')
+        destination = self.destination(uri)
+        self.move(source, uri)
+        self.late_or_early(source, 0.1)
         took_over = self.running(destination)
         destination.kill()
         self.wait('the end of the migration', lambda: self.ended(source))
@@ -215,14 +197,11 @@ class Kills:
 
     def kill_source(self, source):
         """With a file of the machine to start again from, when it dies with the source."""
-        uri = 'unix:' + self.path('s')
+        uri = 'unix:' + self.new_path('s')
         destination = self.destination(uri)
         saved = self.save(source)
-        self.start(source, uri)
-        self.random_moment()
-        if self.random.random() < 0.5:
-            self.let_converge(source)
-            self.pause(self.random.random() * 0.1)
+        self.move(source, uri)
+        self.late_or_early(source, 0.1)
         source.kill()
         self.note('sources killed')
         end = time.monotonic() + 30
@@ -235,28 +214,28 @@ class Kills:
         destination.kill()
         restored = self.destination('file:' + saved, 'mapped-ram')
         self.wait('the restored machine', lambda: self.running(restored))
-        self.capability(restored, 'mapped-ram', False)
+        restored.set_capability('mapped-ram', False)
         os.unlink(saved)
         return restored
 
     def save(self, source):
-        path = self.path('saved')
-        self.capability(source, 'mapped-ram')
-        self.parameters(source, 0, 2000)
+        path = self.new_path('saved')
+        source.set_capability('mapped-ram')
+        source.set_parameters(**FAST)
         source.qmp('migrate', uri='file:' + path)
         self.wait('the end of the save', lambda: self.ended(source))
         if self.status(source) != 'completed':
             raise Wrong(f'the save failed: {source.qmp("query-migrate").get("error-desc")}')
-        self.capability(source, 'mapped-ram', False)
+        source.set_capability('mapped-ram', False)
         source.qmp('cont')
         return path
 
     def cut_connection(self, source):
-        target, front = self.path('t'), self.path('p')
+        target, front = self.new_path('t'), self.new_path('p')
         destination = self.destination('unix:' + target)
         limit = self.random.choice([self.random.randrange(1, 2000), self.random.randrange(1, STREAM_BYTES)])
         proxy = CuttingProxy(front, target, limit)
-        self.start(source, 'unix:' + front)
+        self.move(source, 'unix:' + front)
         self.random_moment()
         self.let_converge(source)
         self.wait('the end of the migration', lambda: self.ended(source))
@@ -267,39 +246,32 @@ class Kills:
         if self.status(source) == 'completed' and not self.alive(destination):
             self.note('cut between handover and start')
             source.qmp('cont')
-        winner = self.exactly_one(source, destination)
-        (destination if winner is source else source).kill()
-        return winner
+        return self.exactly_one(source, destination)
 
     def cancel(self, source):
-        uri = 'unix:' + self.path('s')
+        uri = 'unix:' + self.new_path('s')
         destination = self.destination(uri)
-        self.start(source, uri)
-        self.random_moment()
-        if self.random.random() < 0.5:
-            self.let_converge(source)
-            self.pause(self.random.random() * 0.05)
+        self.move(source, uri)
+        self.late_or_early(source, 0.05)
         source.qmp('migrate_cancel')
         self.wait('the end of the migration', lambda: self.ended(source))
         self.note('cancelled' if self.status(source) == 'cancelled' else 'cancelled too late')
         if self.status(source) == 'completed':
             self.wait('the destination', lambda: self.running(destination))
-        winner = self.exactly_one(source, destination)
-        (destination if winner is source else source).kill()
-        return winner
+        return self.exactly_one(source, destination)
 
     def file_limit(self, source):
         """The file may not grow past a random size: as on a full disk."""
         mapped = self.random.random() < 0.5
-        path = self.path('f')
+        path = self.new_path('f')
         limit = self.random.randrange(1, RAM_MIB << 19)
-        self.capability(source, 'mapped-ram', mapped)
+        source.set_capability('mapped-ram', mapped)
         resource.prlimit(source.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-        self.start(source, 'file:' + path)
+        self.move(source, 'file:' + path)
         self.let_converge(source)
         self.wait('the end of the save', lambda: self.ended(source))
         resource.prlimit(source.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        self.capability(source, 'mapped-ram', False)
+        source.set_capability('mapped-ram', False)
         if self.status(source) != 'failed':
             raise Wrong(f'a save of {RAM_MIB} MiB into {limit} bytes (mapped {mapped}) ended as {self.status(source)}')
         self.note('full disks')
@@ -308,8 +280,8 @@ class Kills:
         return source
 
     def broken_device(self, source):
-        self.start(source, self.random.choice(['file:/dev/full', 'exec:head -c 100000 > /dev/null; exit 3',
-                                               'exec:cat > /dev/full']))
+        self.move(source, self.random.choice(['file:/dev/full', 'exec:head -c 100000 > /dev/null; exit 3',
+                                              'exec:cat > /dev/full']))
         self.let_converge(source)
         self.wait('the end of the save', lambda: self.ended(source))
         if self.status(source) != 'failed':
@@ -320,9 +292,9 @@ class Kills:
     # --- rounds ---
 
     def second_attempt(self, source):
-        uri = 'unix:' + self.path('s')
+        uri = 'unix:' + self.new_path('s')
         destination = self.destination(uri)
-        self.parameters(source, 0, 2000)
+        source.set_parameters(**FAST)
         source.qmp('migrate', uri=uri)
         self.wait('the second attempt', lambda: self.ended(source))
         if self.status(source) != 'completed':
@@ -337,17 +309,17 @@ class Kills:
         accidents = [self.kill_destination, self.cut_connection, self.cancel, self.file_limit, self.kill_source,
                      self.broken_device]
         source = self.machine()
-        self.check_guest(source)
+        source.check_stores(b'V', timeout=60)
         for n in range(rounds):
             accident = accidents[n % len(accidents)]
             try:
                 source = accident(source)
-                self.check_guest(source)
+                source.check_stores(b'V', timeout=60)
                 source = self.second_attempt(source)
-                self.check_guest(source)
-            except (Wrong, MachineError, OSError) as error:
+                source.check_stores(b'V', timeout=60)
+            except (Wrong, Lost, MachineError, OSError) as error:
                 raise Wrong(f'round {n}, {accident.__name__}: {error}') from error
-            self.all = [source]
+            self.machines = [source]
         return rounds
 
 

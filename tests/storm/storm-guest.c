@@ -11,9 +11,8 @@
  * Most of the time it keeps to a few pages at the end of RAM, as programs do: their stores stay fast, so that
  * a single re-arm that was missed loses all that follow.  Now and then it goes everywhere.
  */
-#include <stdint.h>
+#include "../lib/bare-metal.h"
 
-#define UART      ((volatile uint8_t *)0x10000000)
 #define FIRST     UINT64_C(0x80200000)
 #define END       (UINT64_C(0x80000000) + ((uint64_t)RAM_MIB << 20))
 #define PAGE      4096
@@ -52,28 +51,6 @@ static void lock_uart(void)
 static void unlock_uart(void)
 {
     __atomic_store_n(&uart_lock, 0, __ATOMIC_RELEASE);
-}
-
-static void print(const char *text)
-{
-    while (*text) {
-        while (!(UART[5] & 0x20)) {
-        }
-        UART[0] = *text++;
-    }
-}
-
-static void print_number(uint64_t n)
-{
-    char digits[21];
-    char *p = digits + sizeof(digits) - 1;
-
-    *p = 0;
-    do {
-        *--p = '0' + n % 10;
-        n /= 10;
-    } while (n);
-    print(p);
 }
 
 static void report_lost(uint64_t page, unsigned place)

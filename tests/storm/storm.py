@@ -8,52 +8,31 @@ The machines have two NUMA nodes, so that the second RAM block lies at a ram_add
 --faulty has a bug of the peer's put in (named by GODWIT_TEST_FAULT): the regressions must notice it.
 """
 import argparse
-import mmap
 import os
 import random
-import shutil
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'lib'))
-from machine import Machine, MachineError  # noqa: E402
+from machine import Lost, MachineError, Machines  # noqa: E402
 
-PAGE = 4096
-RAM_BASE = 0x80000000
 RAM_MIB = 24
 NODES = (9, 15)  # MiB; no multiples of the 256 KiB that a word of the dirty bitmap stands for
 
 
-class Lost(Exception):
-    pass
-
-
-class Storm:
+class Storm(Machines):
     def __init__(self, binary, guest, seed):
+        super().__init__('godwit-storm-')
         self.binary = binary
         self.guest = guest
         self.random = random.Random(seed)
-        self.folder = tempfile.mkdtemp(prefix='godwit-storm-')
-        self.machines = []
         self.counts = {'moves': 0, 'saves': 0, 'cancels': 0, 'passes': 0, 'pages': 0, 'bytes compared': 0}
-
-    def close(self):
-        for machine in self.machines:
-            machine.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
 
     def machine(self, *more, one_block=False, env=None):
         args = ['-M', 'virt', '-smp', '2', '-m', f'{RAM_MIB}M', '-bios', self.guest]
         for i, size in enumerate(() if one_block else NODES):
             args += ['-object', f'memory-backend-ram,id=m{i},size={size}M', '-numa', f'node,memdev=m{i}']
-        machine = Machine(self.binary, self.folder, f'm{len(self.machines)}', args + list(more),
-                          env={**os.environ, **(env or {})})
-        self.machines.append(machine)
-        return machine
+        return self.start(self.binary, args + list(more), env)
 
     def destination(self, uri, **how):
         """Stays stopped after the load, so that its memory can be compared."""
@@ -75,42 +54,11 @@ class Storm:
 
     # --- checks ---
 
-    def memory(self, machine, name):
-        path = self.path(name)
-        machine.qmp('pmemsave', val=RAM_BASE, size=RAM_MIB << 20, filename=path)
-        return path
-
-    def compare(self, source, destination):
-        """Both are stopped."""
-        paths = [self.memory(source, 'a.ram'), self.memory(destination, 'b.ram')]
-        with open(paths[0], 'rb') as a, open(paths[1], 'rb') as b:
-            with mmap.mmap(a.fileno(), 0, access=mmap.ACCESS_READ) as x, \
-                    mmap.mmap(b.fileno(), 0, access=mmap.ACCESS_READ) as y:
-                stale = [at // PAGE for at in range(0, len(x), PAGE) if x[at:at + PAGE] != y[at:at + PAGE]]
-                self.counts['bytes compared'] += len(x)
-        if stale:
-            raise Lost(f'{len(stale)} pages differ, the first is {stale[0]}')
-
-    def check_guest(self, machine, least=2):
-        """The guest goes on and finds nothing missing."""
-        start = len(machine.poll_serial())
-        for _ in range(least):
-            start = machine.wait_serial(b'V', start=start)
-        if b'LOST' in machine.output:
-            at = machine.output.index(b'LOST')
-            raise Lost(f'{machine.name}: the guest says {machine.output[at:at + 40]!r}')
-
     def note(self, info):
         self.counts['passes'] += info['ram']['dirty-sync-count']
         self.counts['pages'] += info['ram']['normal'] + info['ram']['duplicate']
 
     # --- moves ---
-
-    def parameters(self, machine, **values):
-        machine.qmp('migrate-set-parameters', **{name.replace('_', '-'): value for name, value in values.items()})
-
-    def capability(self, machine, name, on=True):
-        machine.qmp('migrate-set-capabilities', capabilities=[{'capability': name, 'state': on}])
 
     def wait_passes(self, machine, passes, timeout=60):
         deadline = time.monotonic() + timeout
@@ -141,27 +89,30 @@ class Storm:
             self.pause(0.01)
         raise MachineError(f'{machine.name}: the migration does not end')
 
+    def converge(self, source):
+        source.set_parameters(max_bandwidth=0, downtime_limit=2000)
+        self.finish(source)
+
     def slow_then_fast(self, source, uri, passes, bandwidth):
         """Too slow to converge for some passes, then as fast as can be."""
-        self.parameters(source, max_bandwidth=bandwidth, downtime_limit=1)
+        source.set_parameters(max_bandwidth=bandwidth, downtime_limit=1)
         source.qmp('migrate', uri=uri)
         self.wait_passes(source, passes)
-        self.parameters(source, max_bandwidth=0, downtime_limit=2000)
-        self.finish(source)
+        self.converge(source)
 
     def regression(self, one_block=False, auto_converge=False, passes=5, bandwidth=32 << 20, env=None):
         uri = 'unix:' + self.path('socket')
         source = self.machine(one_block=one_block, env=env)
-        self.check_guest(source)
+        source.check_stores(b'V')
         destination = self.destination(uri, one_block=one_block)
         if auto_converge:
-            self.capability(source, 'auto-converge')
+            source.set_capability('auto-converge')
         self.slow_then_fast(source, uri, passes, bandwidth)
         destination.wait_status('paused')
         self.counts['moves'] += 1
-        self.compare(source, destination)
+        self.counts['bytes compared'] += self.compare(source, destination)
         destination.qmp('cont')
-        self.check_guest(destination)
+        destination.check_stores(b'V')
         source.kill()
         destination.kill()
 
@@ -173,43 +124,37 @@ class Storm:
 
     def parallel(self, machine, compression, channels, on=True):
         """Both sides need the same; a file takes neither packets nor compression, only as many threads."""
-        self.capability(machine, 'multifd', on)
-        self.parameters(machine, multifd_channels=channels, multifd_compression=compression)
+        machine.set_capability('multifd', on)
+        machine.set_parameters(multifd_channels=channels, multifd_compression=compression)
 
     def move_with(self, source, compression=None, channels=2, xbzrle=False, settings=None):
         """One move over a socket: multifd when there is a compression ("none" is one), or deltas."""
         uri = 'unix:' + self.path('socket')
         destination = self.machine('-S', '-incoming', 'defer')
-        self.capability(source, 'xbzrle', False)
+        source.set_capability('xbzrle', False)
         for machine in (source, destination):
             self.parallel(machine, compression or 'none', channels, compression is not None)
-        self.capability(source, 'xbzrle', xbzrle)
+        source.set_capability('xbzrle', xbzrle)
         destination.qmp('migrate-incoming', uri=uri)
         (settings or self.random_settings)(source)
         source.qmp('migrate', uri=uri)
         self.wait_passes(source, 3, timeout=0.2 + self.random.random() * 0.5)
-        self.parameters(source, max_bandwidth=0, downtime_limit=2000)
-        self.finish(source)
+        self.converge(source)
         self.counts['moves'] += 1
         return self.handed_over(source, destination)
 
     def cancel_with(self, source, compression, channels):
         uri = 'unix:' + self.path('cancelled')
         destination = self.machine('-S', '-incoming', 'defer')
-        self.capability(source, 'xbzrle', False)
+        source.set_capability('xbzrle', False)
         for machine in (source, destination):
             self.parallel(machine, compression, channels)
         destination.qmp('migrate-incoming', uri=uri)
-        self.parameters(source, max_bandwidth=4 << 20, downtime_limit=1)
-        source.qmp('migrate', uri=uri)
-        self.wait_passes(source, self.random.randint(1, 3), timeout=0.3)
-        self.cancel(source)
-        destination.kill()
-        self.check_guest(source, 1)
+        self.start_and_cancel(source, destination, uri)
 
     def slow_settings(self, source):
         """Several passes at first, so that pages are sent again: what deltas and barriers are for."""
-        self.parameters(source, max_bandwidth=48 << 20, downtime_limit=1)
+        source.set_parameters(max_bandwidth=48 << 20, downtime_limit=1)
 
     def every_transport(self, seconds):
         """From machine to machine, each move another way; cancels in between."""
@@ -220,12 +165,12 @@ class Storm:
         while time.monotonic() < end or rounds < len(ways):
             way = ways[rounds % len(ways)]
             channels = self.random.choice([1, 2, 3, 8])
-            self.check_guest(source, 1)
+            source.check_stores(b'V', 1)
             if 'compression' in way and self.random.random() < 0.3:
                 self.cancel_with(source, way['compression'], channels)
             source = self.move_with(source, channels=channels, settings=self.slow_settings if rounds % 2 else None, **way)
             rounds += 1
-        self.check_guest(source)
+        source.check_stores(b'V')
 
     def back_and_forth(self, seconds):
         """Moves and saves with random settings, cancels in between."""
@@ -233,40 +178,39 @@ class Storm:
         source = self.machine()
         rounds = 0
         while time.monotonic() < end or rounds < 4:
-            self.check_guest(source, 1)
+            source.check_stores(b'V', 1)
             if self.random.random() < 0.3:
-                self.start_and_cancel(source)
+                uri = 'unix:' + self.path('cancelled')
+                self.start_and_cancel(source, self.destination(uri), uri)
             kind = rounds % 4
             source = self.move_by_file(source, live=kind == 3) if kind % 2 else self.move_by_socket(source)
             rounds += 1
-        self.check_guest(source)
+        source.check_stores(b'V')
 
     def random_settings(self, source):
         slowed_by = self.random.choice([None, 'auto-converge', 'dirty-limit'])
         for name in ('auto-converge', 'dirty-limit'):  # which exclude each other
-            self.capability(source, name, False)
+            source.set_capability(name, False)
         if slowed_by:
-            self.capability(source, slowed_by)
-        self.parameters(source, **{'x-vcpu-dirty-limit-period': 100, 'vcpu-dirty-limit': self.random.choice([1, 8])})
-        self.parameters(source, max_bandwidth=self.random.choice([0, 8 << 20, 64 << 20]),
-                        downtime_limit=self.random.choice([1, 20, 300]))
+            source.set_capability(slowed_by)
+        source.set_parameters(**{'x-vcpu-dirty-limit-period': 100, 'vcpu-dirty-limit': self.random.choice([1, 8])})
+        source.set_parameters(max_bandwidth=self.random.choice([0, 8 << 20, 64 << 20]),
+                              downtime_limit=self.random.choice([1, 20, 300]))
 
-    def start_and_cancel(self, source):
-        uri = 'unix:' + self.path('cancelled')
-        destination = self.destination(uri)
-        self.parameters(source, max_bandwidth=4 << 20, downtime_limit=1)
+    def start_and_cancel(self, source, destination, uri):
+        source.set_parameters(max_bandwidth=4 << 20, downtime_limit=1)
         source.qmp('migrate', uri=uri)
         self.wait_passes(source, self.random.randint(1, 3), timeout=0.3)
         self.cancel(source)
         destination.kill()
-        self.check_guest(source, 1)
+        source.check_stores(b'V', 1)
 
     def handed_over(self, source, destination):
         destination.wait_status('paused')
-        self.compare(source, destination)
+        self.counts['bytes compared'] += self.compare(source, destination)
         source.kill()
         destination.qmp('cont')
-        self.check_guest(destination, 1)
+        destination.check_stores(b'V', 1)
         return destination
 
     def move_by_socket(self, source):
@@ -275,8 +219,7 @@ class Storm:
         self.random_settings(source)
         source.qmp('migrate', uri=uri)
         self.pause(self.random.random() * 0.4)
-        self.parameters(source, max_bandwidth=0, downtime_limit=2000)
-        self.finish(source)
+        self.converge(source)
         self.counts['moves'] += 1
         return self.handed_over(source, destination)
 
@@ -284,20 +227,19 @@ class Storm:
         path = self.path('state')
         if os.path.exists(path):
             os.unlink(path)
-        self.capability(source, 'mapped-ram')
+        source.set_capability('mapped-ram')
         if not live:
             source.qmp('stop')
         self.random_settings(source)
         source.qmp('migrate', uri='file:' + path)
         self.pause(self.random.random() * 0.3)
-        self.parameters(source, max_bandwidth=0, downtime_limit=2000)
-        self.finish(source)
+        self.converge(source)
         self.counts['saves'] += 1
         destination = self.machine('-S', '-incoming', 'defer')
-        self.capability(destination, 'mapped-ram')
+        destination.set_capability('mapped-ram')
         destination.qmp('migrate-incoming', uri='file:' + path)
         destination = self.handed_over(source, destination)
-        self.capability(destination, 'mapped-ram', False)
+        destination.set_capability('mapped-ram', False)
         return destination
 
 

@@ -3,66 +3,38 @@
  * Nothing is lost (D1 to D6): everybody who writes guest memory does so at once, while two clients take their
  * bits at random moments and copy what they took; in the end each copy is what memory is.
  *
- * Writers: vCPUs of a toy guest (translated stores, atomics, stores by C helpers, stores across pages and
- * blocks of their own code) and a device thread.  Clients: a migration that goes through random passes, is
- * cancelled and begun again, and sees RAM come while it runs; a display with snapshots of random ranges.
+ * Writers: dirty-storm-writers.c.  Clients: a migration that goes through random passes, is cancelled and begun
+ * again, and sees RAM come while it runs; a display with snapshots of random ranges.
  *
  * GODWIT_STORM_SECONDS: how long (2).  GODWIT_STORM_SEED.  GODWIT_TEST_ACCEL: options of the accelerator.
  */
-#include <glib.h>
+#include "dirty-storm.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "accel/tcg.h"
 #include "accel/tcg/internal.h"
 #include "system/accel.h"
 #include "system/clock.h"
-#include "system/cpu.h"
-#include "system/dma.h"
 #include "system/memory-internal.h"
-#include "system/memory.h"
 #include "system/physmem.h"
 #include "system/runstate.h"
+#include "tests/lib/toy-guest.h"
 #include "util/bitmap.h"
 #include "util/lock.h"
 
-#define PAGE            TARGET_PAGE_SIZE
-#define N_CPUS          3
-#define N_AREAS         4
-#define HOT_AREA        3 /* comes and goes */
-#define VGA_AREA        2
-#define CODE_OFFSET     0x800 /* of each page: 1 KiB that holds functions; other writers leave it alone */
-#define CODE_BYTES      0x400
-#define WORKING_SET     8 /* pages */
-#define STORES_PER_CALL 7
-
-/* --- areas of memory --- */
-
-/* Lengths are no multiples of 64 pages; all but the first lie at a ram_addr_t that is not 0. */
-typedef struct Area {
-    const char *name;
-    hwaddr base;
-    uint64_t pages;
-    MemoryRegion mr;
-    uint8_t *host, *copy;
-    uint64_t dirty; /* set bits of bmap */
-    unsigned long *bmap;
-} Area;
-
-static Area areas[N_AREAS] = {
+Area areas[N_AREAS] = {
     {.name = "low", .base = 0x80000000, .pages = 37},
     {.name = "high", .base = 0x90000000, .pages = 131},
     {.name = "video", .base = 0xa0000000, .pages = 70},
     {.name = "hot", .base = 0xb0000000, .pages = 19},
 };
-static uint8_t *screen;  /* the display's copy of the video area */
-static unsigned n_areas; /* that may be written; atomic */
+static uint8_t *screen; /* the display's copy of the video area */
+unsigned n_areas;
 
-static struct {
-    uint64_t rounds, cancels, passes, takes, pages_sent, hot_adds, snapshots, dma_writes, calls, functions;
-} count;
+struct StormCount count;
 
-static uint64_t random_next(uint64_t *state)
+uint64_t random_next(uint64_t *state)
 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -70,12 +42,12 @@ static uint64_t random_next(uint64_t *state)
     return *state;
 }
 
-static uint64_t random_below(uint64_t *state, uint64_t limit)
+uint64_t random_below(uint64_t *state, uint64_t limit)
 {
     return (random_next(state) >> 16) % limit;
 }
 
-static uint64_t seed(unsigned who)
+uint64_t seed(unsigned who)
 {
     const char *text = g_getenv("GODWIT_STORM_SEED");
 
@@ -88,9 +60,9 @@ static Lock gate_lock = LOCK_INITIALIZER(RANK_LEAF, "gate");
 static Cond gate_cond = {PTHREAD_COND_INITIALIZER};
 static uint32_t gate_closed; /* atomic */
 static unsigned parked, n_workers;
-static uint32_t ending;
+uint32_t ending;
 
-static void gate_pass(void)
+void gate_pass(void)
 {
     if (!atomic_load_acquire(&gate_closed)) {
         return;
@@ -136,335 +108,6 @@ static void gate_open(void)
     vm_start();
     bql_unlock();
     gate_open_threads();
-}
-
-/* --- the toy guest: registers are vars 1..15; an instruction is four bytes {op, rd, rs, imm} --- */
-
-enum { HALT, PICK, ST, AMOADD, LI, JR, BNE };
-
-typedef struct ToyCPU {
-    TCGEnv tcg;
-    uint64_t random, expected, sequence;
-    hwaddr set[WORKING_SET]; /* 0: to be chosen */
-    bool called;
-    CPUState cs;
-} ToyCPU;
-
-static CPUState *cpu[N_CPUS];
-static uint32_t stale_code;
-
-static uint32_t insn(unsigned op, unsigned rd, unsigned rs, int imm)
-{
-    return op | rd << 8 | rs << 16 | (uint32_t)(uint8_t)imm << 24;
-}
-
-/*
- * A writer keeps to a few pages for a while, as programs do: what it stores there is lost for good if one
- * re-arm is missed, where writers that are everywhere would soon mark the page again.
- */
-static hwaddr any_page(uint64_t *state)
-{
-    const Area *a = &areas[random_below(state, atomic_load_acquire(&n_areas))];
-
-    return a->base + random_below(state, a->pages) * PAGE;
-}
-
-static const Area *area_of(hwaddr addr)
-{
-    for (unsigned i = 0; i < N_AREAS; i++) {
-        if (addr - areas[i].base < areas[i].pages * PAGE) {
-            return &areas[i];
-        }
-    }
-    g_assert_not_reached();
-}
-
-static hwaddr random_page(ToyCPU *toy)
-{
-    hwaddr *page = &toy->set[random_below(&toy->random, WORKING_SET)];
-
-    if (!*page || random_below(&toy->random, 3000) == 0) {
-        *page = any_page(&toy->random);
-    }
-    return *page;
-}
-
-/* Eight aligned bytes outside the functions. */
-static hwaddr random_word(ToyCPU *toy)
-{
-    return random_page(toy) + (random_below(&toy->random, CODE_OFFSET) & ~UINT64_C(7));
-}
-
-/* Eight bytes across the end of a page that is not an area's last. */
-static hwaddr random_crossing(ToyCPU *toy)
-{
-    hwaddr page = random_page(toy);
-    const Area *a = area_of(page);
-
-    return MIN(page, a->base + (a->pages - 2) * PAGE) + PAGE - 1 - random_below(&toy->random, 7);
-}
-
-/* Writes a new function for the program to call next; most times where the last one was. */
-static void write_function(ToyCPU *toy)
-{
-    TCGEnv *env = &toy->tcg;
-
-    if (!toy->called || random_below(&toy->random, 100) == 0) {
-        env->var[10] = any_page(&toy->random) + CODE_OFFSET + 64 * toy->cs.index;
-    } else if (random_below(&toy->random, 4)) {
-        return;
-    }
-    toy->expected = random_below(&toy->random, 127);
-    cpu_store(env, env->var[10], insn(LI, 9, 0, toy->expected) | (uint64_t)insn(JR, 0, 12, 0) << 32, 3, 0);
-    atomic_add_relaxed(&count.functions, 1);
-}
-
-static uint64_t help_pick(TCGEnv *env, uint64_t x, uint64_t y, uint64_t z)
-{
-    ToyCPU *toy = (ToyCPU *)env;
-
-    if (toy->called && env->var[9] != toy->expected) {
-        atomic_inc(&stale_code);
-    }
-    env->var[1] = toy->sequence += N_CPUS;
-    for (int i = 2; i <= 5; i++) {
-        env->var[i] = random_word(toy);
-    }
-    if (random_below(&toy->random, 8) == 0) {
-        cpu_store(env, random_crossing(toy), toy->sequence, 3, 0);
-    }
-    cpu_store(env, random_word(toy) + random_below(&toy->random, 8), toy->sequence, 0, 0);
-    write_function(toy);
-    toy->called = true;
-    atomic_add_relaxed(&count.calls, 1);
-    return 0;
-}
-
-static uint64_t help_halt(TCGEnv *env, uint64_t a, uint64_t b, uint64_t c)
-{
-    ((ToyCPU *)env)->cs.halted = true;
-    return 0;
-}
-
-static void emit_call(IRBlock *ir, intptr_t helper)
-{
-    IROp *op = ir_emit(ir, IR_CALL, IR_ZERO, IR_ZERO, IR_ZERO, helper);
-
-    op->c = IR_ZERO;
-    op->flags = IR_CALL_WRITES_VARS;
-}
-
-/* False: the block ends. */
-static bool translate_one(IRBlock *ir, uint32_t at, uint32_t word)
-{
-    unsigned op = word & 0xff, rd = word >> 8 & 15, rs = word >> 16 & 15;
-    int64_t imm = (int8_t)(word >> 24);
-    IROp *o;
-
-    ir_emit(ir, IR_INSN, IR_ZERO, IR_ZERO, IR_ZERO, at)->aux = 4;
-    switch (op) {
-    case PICK:
-        emit_call(ir, (intptr_t)help_pick);
-        return true;
-    case ST:
-        ir_emit(ir, IR_ST, IR_ZERO, rs, rd, imm)->mem = 3;
-        return true;
-    case AMOADD:
-        ir_emit(ir, IR_AMO_ADD, rd, rs, rd, 0)->mem = 3 | IR_MEM_ALIGN;
-        return true;
-    case LI:
-        ir_emit(ir, IR_MOVI, rd, IR_ZERO, IR_ZERO, imm);
-        return true;
-    case BNE:
-        o = ir_emit(ir, IR_BRCOND, IR_ZERO, rd, rs, at + imm * 4);
-        o->cond = IR_NE;
-        ir_emit(ir, IR_JMP, IR_ZERO, IR_ZERO, IR_ZERO, at + 4);
-        return false;
-    case JR:
-        ir_emit(ir, IR_JMP_IND, IR_ZERO, rs, IR_ZERO, 0);
-        return false;
-    default:
-        emit_call(ir, (intptr_t)help_halt);
-        ir_emit(ir, IR_EXIT, IR_ZERO, IR_ZERO, IR_ZERO, at)->aux = TCG_EXIT_HALT;
-        return false;
-    }
-}
-
-static void toy_translate(TranslateContext *ctx)
-{
-    uint32_t at = ctx->offset;
-    bool more = true;
-
-    while (more) {
-        uint32_t word;
-
-        memcpy(&word, ctx->page + at, 4);
-        more = translate_one(ctx->ir, at, word);
-        at += 4;
-        ctx->n_insns++;
-        if (more && (ctx->n_insns == ctx->max_insns || at == PAGE)) {
-            ir_emit(ctx->ir, at == PAGE ? IR_JMP_FAR : IR_JMP, IR_ZERO, IR_ZERO, IR_ZERO, at);
-            more = false;
-        }
-    }
-    ctx->end_offset = at;
-}
-
-static bool toy_tlb_fill(TCGEnv *env, vaddr addr, unsigned size, MMUAccessType access, unsigned mmu_idx,
-                         bool probe, TlbFill *fill)
-{
-    *fill = (TlbFill){.paddr = addr & TARGET_PAGE_MASK,
-                      .prot = PAGE_READ | PAGE_WRITE | PAGE_EXEC,
-                      .page_bits = 12,
-                      .global = true};
-    return true;
-}
-
-static uint32_t toy_tb_flags(TCGEnv *env)
-{
-    return 0;
-}
-
-static unsigned toy_fetch_mmu_idx(TCGEnv *env)
-{
-    return 0;
-}
-
-static bool toy_exec_interrupt(TCGEnv *env)
-{
-    return false;
-}
-
-static void toy_failed(TCGEnv *env, vaddr addr, MMUAccessType access, MemTxResult result)
-{
-    g_error("access to 0x%" PRIx64 " failed", addr);
-}
-
-static void toy_misaligned(TCGEnv *env, vaddr addr, MMUAccessType access)
-{
-    g_error("misaligned access to 0x%" PRIx64, addr);
-}
-
-static void toy_fp_check(TCGEnv *env)
-{
-}
-
-static const uint8_t toy_pins[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0};
-static const TCGGuest toy_guest = {.n_vars = 16, .pin_order = toy_pins};
-static const TcgCpuOps toy_tcg_ops = {
-    .guest = &toy_guest,
-    .tb_flags = toy_tb_flags,
-    .translate = toy_translate,
-    .tlb_fill = toy_tlb_fill,
-    .fetch_mmu_idx = toy_fetch_mmu_idx,
-    .exec_interrupt = toy_exec_interrupt,
-    .transaction_failed = toy_failed,
-    .misaligned = toy_misaligned,
-    .fp_check = toy_fp_check,
-};
-
-static void toy_reset(CPUState *cs)
-{
-}
-
-static bool toy_has_work(CPUState *cs)
-{
-    return false;
-}
-
-static const CpuOps toy_ops = {
-    .env_size = sizeof(ToyCPU),
-    .cpu_state_offset = offsetof(ToyCPU, cs),
-    .reset = toy_reset,
-    .has_work = toy_has_work,
-    .tcg = &toy_tcg_ops,
-};
-CPU_MODEL(toy, .name = "toy", .help = "test", .ops = &toy_ops);
-
-static hwaddr program_at(unsigned n)
-{
-    return areas[0].base + CODE_OFFSET + 0x200 + 64 * n;
-}
-
-static void put_program(unsigned n)
-{
-    const uint32_t program[] = {
-        insn(PICK, 0, 0, 0),  insn(ST, 1, 2, 0),   insn(ST, 1, 3, 0),     insn(ST, 1, 4, 0),
-        insn(ST, 1, 4, 0),    insn(ST, 1, 2, 0),   insn(AMOADD, 6, 5, 0), insn(JR, 0, 10, 0),
-        insn(BNE, 13, 0, -8), insn(HALT, 0, 0, 0),
-    };
-
-    address_space_write(&address_space_memory, program_at(n), program, sizeof(program));
-}
-
-/* With the next choice of places.  vCPUs stopped. */
-static void restart_program(unsigned n)
-{
-    ToyCPU *toy = (ToyCPU *)cpu[n]->env;
-
-    toy->called = false;
-    memset(toy->set, 0, sizeof(toy->set));
-    toy->tcg.var[12] = program_at(n) + 8 * 4;
-    toy->tcg.var[13] = 1;
-    toy->tcg.pc = program_at(n);
-}
-
-static void prepare_vcpu(unsigned n)
-{
-    ToyCPU *toy = (ToyCPU *)cpu[n]->env;
-
-    put_program(n);
-    cpu[n]->halted = false;
-    toy->random = seed(n + 1);
-    toy->sequence = n;
-    restart_program(n);
-}
-
-/* --- the device --- */
-
-static void NO_TSAN fill_bytes(uint8_t *host, uint64_t value, uint64_t length)
-{
-    for (uint64_t i = 0; i < length; i++) {
-        ((volatile uint8_t *)host)[i] = value >> (i % 8 * 8);
-    }
-}
-
-static void dma_through_mapping(hwaddr addr, uint64_t length, uint64_t value)
-{
-    DmaMapping mapping;
-    uint64_t mapped = length;
-
-    if (dma_map(&address_space_memory, addr, &mapped, true, &mapping)) {
-        fill_bytes(mapping.host, value, mapped);
-        dma_unmap(&mapping, mapped);
-    }
-}
-
-static void *device_thread(void *opaque)
-{
-    uint64_t random = seed(100), data[128];
-
-    while (!atomic_read(&ending)) {
-        hwaddr addr = any_page(&random);
-        const Area *a = area_of(addr);
-        uint64_t length = 1 + random_below(&random, sizeof(data));
-
-        gate_pass();
-        if (addr + PAGE < a->base + a->pages * PAGE && random_below(&random, 2)) {
-            addr += PAGE - random_below(&random, MIN(length, CODE_BYTES)); /* into the next page */
-        } else {
-            addr += random_below(&random, CODE_OFFSET - length);
-        }
-        if (random_below(&random, 2)) {
-            dma_through_mapping(addr, length, random_next(&random));
-        } else {
-            memset(data, (int)random_next(&random), length);
-            dma_write(&address_space_memory, addr, data, length);
-        }
-        atomic_add_relaxed(&count.dma_writes, 1);
-        g_usleep(random_below(&random, 400));
-    }
-    return NULL;
 }
 
 /* --- clients --- */
@@ -767,7 +410,7 @@ static unsigned storm(DirtyFault fault, double seconds)
            " pages sent, %" PRIu64 " hot-adds, %" PRIu64 " snapshots, %" PRIu64 " stores, %" PRIu64
            " device writes, %" PRIu64 " functions written; %u pages lost\n",
            count.rounds, count.cancels, count.passes, count.takes, count.pages_sent, count.hot_adds,
-           count.snapshots, count.calls * STORES_PER_CALL, count.dma_writes, count.functions, lost);
+           count.snapshots, count.stores, count.dma_writes, count.functions, lost);
     return lost;
 }
 
@@ -828,10 +471,7 @@ static void make_machine(void)
         a->host = memory_region_get_ram_ptr(&a->mr);
     }
     screen = g_malloc(areas[VGA_AREA].pages * PAGE);
-    for (int n = 0; n < N_CPUS; n++) {
-        cpu[n] = cpu_new("toy", NULL, n, &error);
-        g_assert_no_error(error);
-    }
+    writers_init();
     g_assert_true(cpus_start_threads(NULL));
     bql_unlock();
 }

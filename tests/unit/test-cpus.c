@@ -66,16 +66,16 @@ static void toy_exec(CPUState *cpu)
 
     cpu_exec_start(cpu);
     atomic_set(&t->inside, 1);
+    if (t->naps) {
+        atomic_set(&t->lines, 0); /* before the turn: whoever saw that may raise it again */
+    }
     do {
         atomic_add(&t->turns, 1);
         cpu_count_dirty_page(cpu); /* each turn writes to another page */
     } while (!atomic_read(&cpu->exit_request) && !t->naps);
     atomic_set(&t->inside, 0);
     cpu_exec_end(cpu);
-    if (t->naps) {
-        atomic_set(&t->lines, 0);
-        cpu->halted = true;
-    }
+    cpu->halted = t->naps;
 }
 ACCEL(toy, .name = "toy", .help = "counts", .cpu_exec = toy_exec);
 
@@ -177,6 +177,44 @@ static void test_interrupt_ends_wfi(void)
         bql_lock();
     }
     vm_stop(RUN_STATE_PAUSED);
+}
+
+static void spin_us(unsigned us)
+{
+    int64_t until = clock_get_ns(CLOCK_TYPE_REALTIME) + us * INT64_C(1000);
+
+    while (clock_get_ns(CLOCK_TYPE_REALTIME) < until) {
+        cpu_relax();
+    }
+}
+
+/* Interrupts that come at every moment of a halt: while it polls, about when it stops doing so, while it sleeps. */
+static void test_no_wakeup_is_lost(void)
+{
+    vm_start();
+    bql_unlock();
+    for (unsigned i = 0; i < 2000; i++) {
+        uint64_t before = turns(2);
+
+        toy_set_irq(cpu_get(2), 3, 1);
+        while (turns(2) == before) {
+            g_thread_yield();
+        }
+        spin_us(i % 100 < 50 ? i % 12 : i * 7919 % 120);
+    }
+    bql_lock();
+    vm_stop(RUN_STATE_PAUSED);
+}
+
+static void test_stop_ends_wfi(void)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        vm_start();
+        toy_set_irq(cpu_get(2), 3, 1);
+        spin_us(i % 12);
+        g_assert_true(vm_stop(RUN_STATE_PAUSED));
+        g_assert_true(cpu_get(2)->stopped);
+    }
 }
 
 static void check_nobody_inside(void)
@@ -368,6 +406,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cpus/stop/virtual-clock-stands", test_virtual_clock_stands_while_stopped);
     g_test_add_func("/cpus/work/runs-on-the-cpu", test_work_runs_on_the_cpu);
     g_test_add_func("/cpus/wfi/interrupt-ends-it", test_interrupt_ends_wfi);
+    g_test_add_func("/cpus/wfi/no-wake-up-is-lost", test_no_wakeup_is_lost);
+    g_test_add_func("/cpus/wfi/stop-ends-it", test_stop_ends_wfi);
     g_test_add_func("/cpus/exclusive/section-is-alone", test_exclusive_section_is_alone);
     g_test_add_func("/cpus/exclusive/safe-work-is-alone", test_safe_work_is_alone);
     g_test_add_func("/cpus/throttle/work-goes-on", test_throttled_cpu_still_does_work);
