@@ -426,6 +426,7 @@ void incoming_shutdown(void)
     }
     cond_broadcast(&incoming.changed);
     lock_release(&incoming.lock);
+    postcopy_epilogue_pause();
     postcopy_pages_abandon();
 }
 
@@ -434,7 +435,7 @@ bool incoming_pause(void)
     LOCK_GUARD(&incoming.lock);
 
     if (!in_postcopy(&incoming) || !incoming.channel) {
-        return false;
+        return postcopy_epilogue_pause();
     }
     channel_cancel(incoming.channel);
     return true;
@@ -448,6 +449,12 @@ bool incoming_recover(const char *uri, GError **error)
         return false;
     }
     lock_acquire(&incoming.lock);
+    if (incoming.status == MIGRATION_COMPLETED && postcopy_epilogue_due()) {
+        g_clear_pointer(&incoming.address, json_node_unref);
+        incoming.address = channel->address ? json_node_copy(channel->address) : NULL;
+        lock_release(&incoming.lock);
+        return postcopy_epilogue_start(&incoming, channel, error);
+    }
     if (incoming.status != MIGRATION_POSTCOPY_PAUSED) {
         lock_release(&incoming.lock);
         channel_free(channel);

@@ -83,5 +83,18 @@ void incoming_send_failure(Incoming *in, const char *message);
 bool postcopy_command(SectionLoader *loader, uint16_t command, uint16_t size);
 /* After load: what became of the package is in @loaded.  Returns when all memory is here. */
 bool postcopy_incoming_run(Incoming *in, bool loaded, GError **error);
+/* The answer to RECV_BITMAP. */
+bool postcopy_send_bitmap(Incoming *in, const char *name, const unsigned long *received, uint64_t pages,
+                          GError **error);
+
+/* --- postcopy-epilogue.c --- */
+/* All memory has come, of these blocks. */
+void postcopy_epilogue_remember(const GPtrArray *blocks);
+/* A postcopy has completed here: migrate-recover can only mean that the source does not know. */
+bool postcopy_epilogue_due(void);
+/* Tells the source that connects to @channel, which is taken over. */
+bool postcopy_epilogue_start(Incoming *in, Channel *channel, GError **error);
+/* Ends that; false: there is none. */
+bool postcopy_epilogue_pause(void);
 
 #endif

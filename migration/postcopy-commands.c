@@ -11,9 +11,9 @@ static bool run_start_postcopy(CommandContext *ctx, const void *args, void *repl
 
 static bool run_pause(CommandContext *ctx, const void *args, void *reply, GError **error)
 {
-    bool paused = migration_pause() | incoming_pause();
+    bool source = migration_pause(), destination = incoming_pause();
 
-    return paused || fail(error, "no postcopy is under way whose link could be broken");
+    return source || destination || fail(error, "no postcopy is under way whose link could be broken");
 }
 
 typedef struct RecoverArgs {

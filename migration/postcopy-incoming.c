@@ -368,10 +368,24 @@ static bool load_package(Incoming *in, SectionLoader *loader, uint16_t size)
 
 /* --- over a new link --- */
 
+bool postcopy_send_bitmap(Incoming *in, const char *name, const unsigned long *received, uint64_t pages,
+                          GError **error)
+{
+    uint64_t bytes = DIV_ROUND_UP(pages, 64) * 8;
+    g_autofree uint8_t *more = g_malloc0(bytes + 16);
+    size_t n = strlen(name);
+    char head[256];
+
+    head[0] = (char)n;
+    memcpy(head + 1, name, n);
+    stq_be_p(more, bytes);
+    bitmap_to_le(more + 8, received, pages);
+    stq_be_p(more + 8 + bytes, POSTCOPY_BITMAP_END);
+    return incoming_send_more(in, RETURN_PATH_RECV_BITMAP, head, (uint16_t)(n + 1), more, bytes + 16, error);
+}
+
 static bool load_recv_bitmap(Incoming *in, StreamReader *reader, uint16_t size)
 {
-    g_autofree uint8_t *more = NULL;
-    uint64_t bytes;
     char name[256];
     RAMBlock *block;
     GError *error = NULL;
@@ -384,14 +398,7 @@ static bool load_recv_bitmap(Incoming *in, StreamReader *reader, uint16_t size)
     if (!block) {
         return reader_fail(reader, "RAM '%s' is not in the list", name);
     }
-    bytes = postcopy_bitmap_bytes(block);
-    more = g_malloc0(bytes + 16);
-    stq_be_p(more, bytes);
-    bitmap_to_le(more + 8, block->receivedmap, ram_block_pages(block));
-    stq_be_p(more + 8 + bytes, POSTCOPY_BITMAP_END);
-    memmove(name + 1, name, size - 1u);
-    name[0] = (char)(size - 1);
-    return incoming_send_more(in, RETURN_PATH_RECV_BITMAP, name, size, more, bytes + 16, &error) ||
+    return postcopy_send_bitmap(in, name, block->receivedmap, ram_block_pages(block), &error) ||
            reader_take_error(reader, error);
 }
 
@@ -511,6 +518,9 @@ bool postcopy_incoming_run(Incoming *in, bool loaded, GError **error)
     }
     g_thread_join(g_steal_pointer(&pc->listener));
     ok = run && !postcopy_pages_missing();
+    if (ok) {
+        postcopy_epilogue_remember(in->ram.blocks);
+    }
     if (run && !ok) {
         fail(error, "the process ended before all memory had come");
     }

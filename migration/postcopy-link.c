@@ -51,11 +51,18 @@ void postcopy_drop_link(PostcopySource *pc)
 }
 
 /* @from: any state of an unbroken or half made link. */
-static void enter_paused(Migration *m, const GError *error)
+static void enter_paused(PostcopySource *pc, const GError *error)
 {
+    const char *what = error ? error->message : "the link to the destination broke";
+    Migration *m = pc->m;
+
     lock_acquire(&m->lock);
     g_free(m->error_text);
-    m->error_text = g_strdup(error ? error->message : "the link to the destination broke");
+    m->error_text = pc->all_written
+                        ? g_strdup_printf("%s; all memory was sent, but the destination did not confirm it: it may have "
+                                          "completed (see query-migrate there), migrate-recover makes it tell again", what)
+                        : g_strdup(what);
+    pc->all_written = false;
     lock_release(&m->lock);
     if (!migration_set_status(m, MIGRATION_POSTCOPY_ACTIVE, MIGRATION_POSTCOPY_PAUSED) &&
         !migration_set_status(m, MIGRATION_POSTCOPY_RECOVER, MIGRATION_POSTCOPY_PAUSED)) {
@@ -163,7 +170,7 @@ bool postcopy_recover(PostcopySource *pc)
         bool ok;
 
         postcopy_answers_stop(pc);
-        enter_paused(m, pc->error);
+        enter_paused(pc, pc->error);
         postcopy_drop_link(pc);
         if (!await_channel(m)) {
             return false;

@@ -355,6 +355,7 @@ static bool complete(PostcopySource *pc)
         writer_be64(pc->urgent, RAM_SAVE_EOS);
         writer_flush(pc->urgent);
     }
+    pc->all_written = !writer->error;
     return await_shut(pc);
 }
 

@@ -21,6 +21,7 @@ struct PostcopySource {
     int64_t next_send_ns;    /* max-postcopy-bandwidth */
     uint32_t next_cookie;
     uint64_t unconfirmed;    /* pages since the last PING (release-ram) */
+    bool all_written;        /* over this link; only the destination's last word is due */
     /* capability postcopy-preempt: written while no answers thread runs, used by it */
     Channel *urgent_channel;
     StreamWriter *urgent;

@@ -13,7 +13,7 @@
  *
  * Files: postcopy-source.c (the source's thread), postcopy-answers.c (what the destination says), postcopy-link.c (the
  * source's broken links), postcopy-pages.c (the gate at the destination), postcopy-incoming.c (its commands and threads),
- * postcopy-commands.c.
+ * postcopy-epilogue.c (the last message once more), postcopy-commands.c.
  */
 #ifndef MIGRATION_POSTCOPY_H
 #define MIGRATION_POSTCOPY_H

@@ -10,6 +10,7 @@
  * In the native profile over sockets the destination confirms that everything is loaded, then the source gives up the
  * machine and says so (HANDOVER), then the destination starts: there is no moment with two running machines.
  */
+#include <poll.h>
 #include <string.h>
 
 #include "dirty-limit.h"
@@ -542,8 +543,9 @@ static bool give_up_machine(Migration *m, GError **error)
     return ok;
 }
 
-static bool deliver_with_handover(Migration *m, GError **error)
+static bool deliver_with_handover(Migration *m, const GByteArray *devices, GError **error)
 {
+    writer_bytes(m->writer, devices->data, devices->len);
     if (!writer_flush(m->writer)) {
         return writer_ok(m->writer, error);
     }
@@ -556,44 +558,47 @@ static bool deliver_with_handover(Migration *m, GError **error)
 }
 
 /* All is on disk before the file says that it is complete. */
-static bool deliver_to_file(Migration *m, GError **error)
+static bool deliver_to_file(Migration *m, const GByteArray *devices, GError **error)
 {
     uint32_t magic = cpu_to_be32(STREAM_MAGIC);
     struct iovec iov = {&magic, sizeof(magic)};
 
+    writer_bytes(m->writer, devices->data, devices->len);
     writer_flush(m->writer);
     return writer_ok(m->writer, error) && channel_finish(m->channel, error) && give_up_machine(m, error) &&
            channel_pwritev(m->channel, &iov, 1, m->file_start, error) && channel_finish(m->channel, error);
 }
 
 /*
- * Nobody tells whether the peer has everything: it may run when it has the last byte.  Until that one is due, which is
- * when there is room for it, a peer that stopped reading can be cancelled.
+ * Nobody tells whether the peer has everything: it may run when it has the last byte.  Until there is room for that one a
+ * peer that stopped reading can be cancelled.
  */
-static bool deliver_to_peer(Migration *m, GError **error)
+static bool deliver_to_peer(Migration *m, const GByteArray *devices, GError **error)
 {
-    if (!writer_flush_but_one(m->writer)) {
+    writer_bytes(m->writer, devices->data, devices->len - 1);
+    if (!writer_flush(m->writer)) {
         return writer_ok(m->writer, error);
     }
-    if (!give_up_machine(m, error)) {
+    if (!channel_poll(m->channel, m->channel->out_fd, POLLOUT, error) || !give_up_machine(m, error)) {
         return false;
     }
+    writer_u8(m->writer, devices->data[devices->len - 1]);
     writer_flush(m->writer);
     return writer_ok(m->writer, error) && (!m->return_path || await_answer(m, error)) &&
            channel_finish(m->channel, error);
 }
 
-static bool deliver(Migration *m, GError **error)
+static bool deliver(Migration *m, const GByteArray *devices, GError **error)
 {
     int64_t start = migration_now_ns();
     bool ok;
 
     if (m->config.handover) {
-        ok = deliver_with_handover(m, error);
+        ok = deliver_with_handover(m, devices, error);
     } else if (m->channel->seekable) {
-        ok = deliver_to_file(m, error);
+        ok = deliver_to_file(m, devices, error);
     } else {
-        ok = deliver_to_peer(m, error);
+        ok = deliver_to_peer(m, devices, error);
     }
     m->parts.confirm = migration_now_ns() - start;
     return ok;
@@ -613,10 +618,7 @@ static bool finish_stream(Migration *m, GError **error)
     bql_lock();
     ok = save_final_state(m, devices, error);
     bql_unlock();
-    if (ok) {
-        writer_bytes(m->writer, devices->memory->data, devices->memory->len);
-        ok = deliver(m, error);
-    }
+    ok = ok && deliver(m, devices->memory, error);
     writer_free(devices);
     return ok;
 }

@@ -2,7 +2,6 @@
 /*
  * The writing side: small values are copied into an arena, pages stand by reference, and one writev() sends them all.
  */
-#include <poll.h>
 #include <string.h>
 
 #include "stream.h"
@@ -45,24 +44,6 @@ bool writer_flush(StreamWriter *writer)
     writer->iov_count = 0;
     writer->queued = 0;
     writer->arena_used = 0;
-    return !writer->error;
-}
-
-bool writer_flush_but_one(StreamWriter *writer)
-{
-    struct iovec *last = writer->iov_count ? &writer->iov[writer->iov_count - 1] : NULL;
-    uint8_t byte;
-
-    if (!last) {
-        return !writer->error;
-    }
-    byte = ((uint8_t *)last->iov_base)[--last->iov_len];
-    if (!writer_flush(writer) ||
-        !channel_poll(writer->channel, writer->channel->out_fd, POLLOUT, &writer->error)) {
-        return false;
-    }
-    writer->position--; /* it is counted again */
-    writer_u8(writer, byte);
     return !writer->error;
 }
 

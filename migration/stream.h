@@ -43,8 +43,6 @@ void writer_counted_string(StreamWriter *writer, const char *text);
 /* By reference: @data stays until the next flush; it may change meanwhile (guest memory). */
 void writer_guest_memory(StreamWriter *writer, const void *data, size_t size);
 bool writer_flush(StreamWriter *writer);
-/* The same but for the very last byte, for which there is room when it returns: a flush then does not wait. */
-bool writer_flush_but_one(StreamWriter *writer);
 /* False with a copy of the first error. */
 bool writer_ok(StreamWriter *writer, GError **error);
 /* Seekable channels: flushes, and tells or sets the place in the file. */

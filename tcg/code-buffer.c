@@ -42,6 +42,7 @@ static void *map_near(size_t size, int fd, uintptr_t from)
             }
         }
     }
+    errno = ENOMEM;
     return MAP_FAILED;
 }
 
@@ -65,6 +66,17 @@ static void *map_code(size_t size, int fd)
     return p;
 }
 
+/* Where nothing executes need not be near, and would take the room of what must be. */
+static void *map_far(size_t size, int fd)
+{
+    static uintptr_t taken; /* atomic */
+    uintptr_t below = atomic_fetch_add(&taken, size) + size + 16 * REACH;
+    uintptr_t from = atomic_read(&anchor);
+    void *hint = from > below ? (void *)((from - below) & ~(uintptr_t)0xffff) : NULL;
+
+    return mmap(hint, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
 bool code_buffer_init(CodeBuffer *cb, size_t size, GError **error)
 {
     size = (size + 0xffff) & ~(size_t)0xffff;
@@ -77,8 +89,8 @@ bool code_buffer_init(CodeBuffer *cb, size_t size, GError **error)
         code_buffer_destroy(cb);
         return false;
     }
-    cb->rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, cb->fd, 0);
     cb->rx = map_code(size, cb->fd);
+    cb->rw = map_far(size, cb->fd);
     if (cb->rw == MAP_FAILED || cb->rx == MAP_FAILED) {
         fail_errno(error, errno, "cannot map a code buffer of %zu bytes", size);
         code_buffer_destroy(cb);

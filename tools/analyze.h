@@ -40,7 +40,7 @@ typedef struct Block {
     char name[256];
     uint64_t length;
     uint64_t normal, zero; /* records of a stream; pages of a fixed-ram file */
-    GHashTable *pages;     /* stream: page number -> file offset of its last copy, 0 for a zero page */
+    GHashTable *pages;     /* stream: page number -> file offset of its last copy; zero pages are not there */
     /* fixed-ram */
     bool fixed, verified; /* its checksums are there, and right */
     uint64_t bitmap_offset, pages_offset;

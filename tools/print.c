@@ -158,7 +158,7 @@ static void print_ram(const Analysis *analysis, GString *out)
 
         g_string_append_printf(out, "%-32s%16" PRIu64 "%14" PRIu64 "%14" PRIu64 "%14" PRIu64 "\n", block->name,
                                block->length, block->normal, block->zero,
-                               block->fixed ? block->normal + block->zero : (uint64_t)g_hash_table_size(block->pages));
+                               block->fixed ? block->normal : (uint64_t)g_hash_table_size(block->pages));
     }
 }
 

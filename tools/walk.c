@@ -144,6 +144,10 @@ Block *block_new(void)
 
 void block_set_page(Block *block, uint64_t page, uint64_t at)
 {
+    if (!at) {
+        g_hash_table_remove(block->pages, &page);
+        return;
+    }
     g_hash_table_insert(block->pages, g_memdup2(&page, sizeof(page)), (void *)(uintptr_t)at);
 }
 
@@ -292,25 +296,51 @@ static bool walk_record_block(Walk *walk, uint64_t record)
     return walk->last_block || cursor_fail(cursor, "a page of no block");
 }
 
-/* The bytes of a page: where the page is in the file, 0 for a zero page. */
-static uint64_t walk_page_bytes(Walk *walk, uint64_t record, uint64_t offset)
-{
-    Cursor *cursor = &walk->cursor;
-    Block *block = walk->last_block;
-    uint64_t at = cursor->at;
+typedef struct PageRange {
+    uint64_t first, end;
+} PageRange;
 
-    if (record & RAM_ZERO) {
-        block->zero++;
-        return 0;
-    }
-    block->normal++;
-    if (record & RAM_PAGE) {
-        cursor_take(cursor, MIN(PAGE_BYTES, block->length - offset));
+static gboolean in_range(void *key, void *value, void *opaque)
+{
+    const PageRange *range = opaque;
+    uint64_t page = *(const uint64_t *)key;
+
+    return page >= range->first && page < range->end;
+}
+
+/* The number comes from the file, a run of zeroes has no bytes that bound it: the work is in what is known already. */
+static void walk_zeroes(Walk *walk, uint64_t page, uint64_t n)
+{
+    PageRange range = {page, page + n};
+    Block *block = walk->last_block;
+
+    cursor_take(&walk->cursor, 1);
+    block->zero += n;
+    if (n == 1) {
+        block_set_page(block, page, 0);
     } else {
-        cursor_number(cursor, 1);
-        cursor_take(cursor, cursor_number(cursor, 2));
+        g_hash_table_foreach_remove(block->pages, in_range, &range);
     }
-    return at;
+}
+
+static void walk_page(Walk *walk, uint64_t page)
+{
+    Block *block = walk->last_block;
+    uint64_t at = walk->cursor.at;
+
+    block->normal++;
+    if (cursor_take(&walk->cursor, MIN(PAGE_BYTES, block->length - page * PAGE_BYTES))) {
+        block_set_page(block, page, at);
+    }
+}
+
+/* A difference to what was there: not looked into. */
+static void walk_delta(Walk *walk, uint64_t page)
+{
+    cursor_number(&walk->cursor, 1);
+    cursor_take(&walk->cursor, cursor_number(&walk->cursor, 2));
+    walk->last_block->normal++;
+    block_set_page(walk->last_block, page, 0);
 }
 
 static bool walk_pages(Walk *walk, uint64_t record)
@@ -328,15 +358,12 @@ static bool walk_pages(Walk *walk, uint64_t record)
         return cursor_fail(cursor, "%" PRIu64 " pages at 0x%" PRIx64 " are not in RAM '%s'", n, offset, block->name);
     }
     if (record & RAM_ZERO) {
-        cursor_take(cursor, 1);
-    }
-    for (; n && !cursor->failed; n--, offset += PAGE_BYTES) {
-        uint64_t page = offset / PAGE_BYTES, at = walk_page_bytes(walk, record, offset);
-
-        if (record & RAM_XBZRLE) { /* a difference to what was there: not looked into */
-            g_hash_table_remove(block->pages, &page);
-        } else if (!cursor->failed) {
-            block_set_page(block, page, at);
+        walk_zeroes(walk, offset / PAGE_BYTES, n);
+    } else if (record & RAM_XBZRLE) {
+        walk_delta(walk, offset / PAGE_BYTES);
+    } else {
+        for (; n && !cursor->failed; n--, offset += PAGE_BYTES) {
+            walk_page(walk, offset / PAGE_BYTES);
         }
     }
     return !cursor->failed;

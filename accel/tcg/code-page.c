@@ -88,7 +88,7 @@ static void protect_page_locked(CodePage *cp)
 {
     physical_memory_clear_dirty(cp->page, TARGET_PAGE_SIZE, DIRTY_MEMORY_CODE);
     tcg_withdraw_writes(cp->page, TARGET_PAGE_SIZE);
-    cp->state = CODE_PAGE_PROTECTING;
+    atomic_set(&cp->state, CODE_PAGE_PROTECTING);
     cp->protections++;
     atomic_set(&cp->stores_left, cp->store_budget);
     counter_inc(tb_pages_protected);
@@ -98,7 +98,7 @@ static void protect_page_locked(CodePage *cp)
 static void open_page_locked(CodePage *cp)
 {
     cp->changes++;
-    cp->state = CODE_PAGE_OPEN;
+    atomic_set(&cp->state, CODE_PAGE_OPEN);
     cp->block_lines = 0;
     atomic_set(&cp->lines, 0);
     counter_inc(tb_pages_opened);
@@ -139,7 +139,7 @@ static void wait_for_fast_stores(CodePage *cp)
     tcg_quiesce();
     lock_acquire(&tb_lock);
     if (cp->state == CODE_PAGE_PROTECTING && cp->protections == protection) {
-        cp->state = CODE_PAGE_PROTECTED;
+        atomic_set(&cp->state, CODE_PAGE_PROTECTED);
     }
 }
 

@@ -106,7 +106,7 @@ typedef enum CodePageState {
 typedef struct CodePage {
     ram_addr_t page; /* constant */
     /* under tb_lock */
-    CodePageState state;
+    CodePageState state; /* code_store() reads it without the lock */
     GPtrArray *blocks;
     uint64_t block_lines; /* union of the blocks' lines */
     unsigned translators; /* translations of this page under way */
@@ -224,7 +224,7 @@ void tb_fit(TcgCpu *tc, TranslationBlock *tb, const TCGCode *code, const uint8_t
  *
  * Written by the vCPU thread; whoever drops a block takes it out (tb-maint.c), any thread, atomics.
  */
-#define BLOCK_CACHE_BITS 12
+#define BLOCK_CACHE_BITS 14
 typedef struct BlockCacheEntry {
     TranslationBlock *tb; /* NULL: empty */
     ram_addr_t ram_pc;
@@ -312,7 +312,10 @@ void tcg_quiesce(void);
  * what the caller wrote before: the dirty bits it cleared, the log mask it set (D4).  Any thread.
  */
 void tcg_withdraw_writes(ram_addr_t start, uint64_t length);
-/* What tcg_withdraw_writes() has other threads do, if need be, in all running threads; the light side. */
+/*
+ * The light side of an asymmetric barrier: tcg_withdraw_writes() makes all running threads pass a full one, so that
+ * here an order to the compiler is enough.  Constant after init; false where the host cannot do that.
+ */
 extern bool tcg_barriers_are_heavy;
 static inline void tcg_light_barrier(void)
 {

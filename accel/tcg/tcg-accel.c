@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 TcgAccelConfig tcg_accel_config;
 
@@ -72,7 +73,7 @@ static const char *const thread_names[] = {"multi", "single", NULL};
 
 static const Field tcg_fields[] = {
     F_U32(TcgAccelConfig, tb_size, "tb-size", .max = 1024, .unit = "MiB", .default_value = "0",
-          .help = "memory for translated code of all vCPUs (0: 64 for each)"),
+          .help = "memory for translated code of all vCPUs (0: by their number and the host's memory)"),
     F_U32(TcgAccelConfig, tb_segments, "tb-segments", .min = 1, .max = CODE_SEGMENTS_MAX, .default_value = "8",
           .help = "parts that it is thrown away by when it is full"),
     F_ENUM(TcgAccelConfig, thread, "thread", thread_names, "TcgThread", .default_value = "multi",
@@ -103,13 +104,24 @@ static const Field tcg_fields[] = {
 
 /* Code buffers lie within reach of each other's jumps. */
 #define CODE_TOTAL_MAX_MIB 768
-#define CODE_DEFAULT_MIB   64
+/* One run of gcc -O2 makes 70 MiB of code; what does not fit is translated again in the next. */
+#define CODE_DEFAULT_MIB       256
+#define CODE_DEFAULT_TOTAL_MIB 512
+#define CODE_DEFAULT_MIN_MIB   64
+
+static uint32_t default_code_mib(uint32_t cpus)
+{
+    uint64_t host_mib = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) >> 20;
+    uint32_t most = MIN(CODE_DEFAULT_TOTAL_MIB, host_mib / 16);
+
+    return MAX(MIN(CODE_DEFAULT_MIB * cpus, most), CODE_DEFAULT_MIN_MIB * cpus);
+}
 
 static uint32_t code_mib_per_cpu(void)
 {
     const Machine *machine = machine_current();
     uint32_t cpus = machine && machine->config.max_cpus > 0 ? machine->config.max_cpus : 1;
-    uint32_t total = tcg_accel_config.tb_size ? tcg_accel_config.tb_size : CODE_DEFAULT_MIB * cpus;
+    uint32_t total = tcg_accel_config.tb_size ? tcg_accel_config.tb_size : default_code_mib(cpus);
 
     return MAX(MIN(total, CODE_TOTAL_MAX_MIB) / cpus, 1);
 }
@@ -218,7 +230,7 @@ static void tcg_kick(CPUState *cpu)
 {
     TCGEnv *env = cpu->env;
 
-    atomic_set(&env->exit_request, 1);
+    atomic_set(&env->exit_request, TCG_EXIT_WANTED);
 }
 
 ACCEL(tcg, .name = "tcg", .help = "translate guest code to host code", .properties = tcg_fields,

@@ -79,7 +79,7 @@ static void wait_for(TcgCpu *tc, uint64_t epoch)
     counter_inc(quiesce_waits);
     for (unsigned spins = 0; !has_moved_on(tc, epoch); spins++) {
         /* each time: the vCPU may have cleared an earlier request on its way in */
-        atomic_set(&tc->env->exit_request, 1);
+        atomic_set(&tc->env->exit_request, TCG_EXIT_WANTED);
         if (spins < SPINS_BEFORE_SLEEP) {
             cpu_relax();
         } else {
@@ -98,7 +98,7 @@ static void wait_for_others(TcgCpu *self)
 
         epoch[i] = tc == self ? 0 : atomic_load_acquire(&tc->epoch);
         if (epoch[i] & 1) {
-            atomic_set(&tc->env->exit_request, 1);
+            atomic_set(&tc->env->exit_request, TCG_EXIT_WANTED);
         }
     }
     for (unsigned i = 0; i < n; i++) {
@@ -172,7 +172,7 @@ void tcg_withdraw_writes(ram_addr_t start, uint64_t length)
 void tcg_request_tlb_flush(TcgCpu *tc)
 {
     atomic_set(&tc->flush_tlbs, 1);
-    atomic_set(&tc->env->exit_request, 1);
+    atomic_set(&tc->env->exit_request, TCG_EXIT_WANTED);
 }
 
 static void forget(void)

@@ -10,7 +10,7 @@
  * Most refills find the index as it must be.  A store less matters: while the data of one miss is on its way, the
  * host goes on to the next only as far as its queue of stores reaches.
  */
-static void note_filled(TLBIndex *index, unsigned slot, bool global, uint8_t leaf_bits)
+static ALWAYS_INLINE void note_filled(TLBIndex *index, unsigned slot, bool global, uint8_t leaf_bits)
 {
     if (!slot_in(index->filled, slot)) {
         slot_add(index->filled, slot);
@@ -23,7 +23,7 @@ static void note_filled(TLBIndex *index, unsigned slot, bool global, uint8_t lea
     }
 }
 
-void tlb_install_read(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
+static ALWAYS_INLINE void install_read(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
 {
     unsigned slot = tlb_index(addr);
     TLBEntry *e = &tc->env->tlb_read[mmu_idx][slot];
@@ -33,6 +33,11 @@ void tlb_install_read(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess
         atomic_set(&e->tag, PAGE_OF(addr));
         note_filled(&tc->tlb.mode[mmu_idx].read, slot, pa->global, pa->leaf_bits);
     }
+}
+
+void tlb_install_read(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
+{
+    install_read(tc, addr, mmu_idx, pa);
 }
 
 uint8_t tlb_clients_waiting(const PageAccess *pa)
@@ -58,7 +63,7 @@ void tlb_refresh_window(SoftTLB *tlb, RamWindow *window)
 }
 
 /* Whether the window's dirty bits say that nobody waits for a store to @ram, and are the right ones to ask. */
-static bool nobody_waits(const SoftTLB *tlb, const RamWindow *window, ram_addr_t ram)
+static ALWAYS_INLINE bool nobody_waits(const SoftTLB *tlb, const RamWindow *window, ram_addr_t ram)
 {
     uint64_t bit = ram >> TARGET_PAGE_BITS & (DIRTY_MEMORY_BLOCK_PAGES - 1);
 
@@ -75,7 +80,7 @@ static bool nobody_waits(const SoftTLB *tlb, const RamWindow *window, ram_addr_t
     return true;
 }
 
-void tlb_put_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
+static ALWAYS_INLINE void put_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
 {
     TLBMode *m = &tc->tlb.mode[mmu_idx];
     unsigned slot = tlb_index(addr);
@@ -92,7 +97,7 @@ void tlb_put_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *p
  * the bits are looked at afterwards.  So either the look sees the clear bit, or the entry is there to be
  * emptied; the barrier pairs with heavy_barrier() in tcg_withdraw_writes().
  */
-bool tlb_keep_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
+static ALWAYS_INLINE bool keep_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
 {
     unsigned slot = tlb_index(addr);
 
@@ -102,6 +107,16 @@ bool tlb_keep_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *
     }
     atomic_set(&tc->env->tlb_write[mmu_idx][slot].tag, TLB_EMPTY_TAG(slot));
     return false;
+}
+
+void tlb_put_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
+{
+    put_write(tc, addr, mmu_idx, pa);
+}
+
+bool tlb_keep_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
+{
+    return keep_write(tc, addr, mmu_idx, pa);
 }
 
 /* A window that was replaced since the lookup cannot be asked. */
@@ -121,8 +136,8 @@ bool tlb_install_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAcces
         return !tlb_clients_waiting(pa);
     }
     tlb_refresh_window(&tc->tlb, pa->window); /* each time: a client that stops re-arms nothing */
-    tlb_put_write(tc, addr, mmu_idx, pa);
-    return tlb_keep_write(tc, addr, mmu_idx, pa);
+    put_write(tc, addr, mmu_idx, pa);
+    return keep_write(tc, addr, mmu_idx, pa);
 }
 
 /*
@@ -131,7 +146,7 @@ bool tlb_install_write(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAcces
  */
 #define FORESEEN_AT_ONCE 15
 
-void tlb_note_store(TcgCpu *tc, vaddr addr, unsigned mmu_idx)
+static ALWAYS_INLINE void note_store(TcgCpu *tc, vaddr addr, unsigned mmu_idx)
 {
     SoftTLB *tlb = &tc->tlb;
 
@@ -141,18 +156,23 @@ void tlb_note_store(TcgCpu *tc, vaddr addr, unsigned mmu_idx)
     }
 }
 
+void tlb_note_store(TcgCpu *tc, vaddr addr, unsigned mmu_idx)
+{
+    note_store(tc, addr, mmu_idx);
+}
+
 /* A store of its own would pass the gate first, and lockstep has to see the first store to a page. */
-static bool may_foresee(const PageAccess *pa)
+static ALWAYS_INLINE bool may_foresee(const PageAccess *pa)
 {
     return pa->leaf_bits && pa->prot & PAGE_WRITE && !ram_gate_closed() && !tcg_accel_config.no_store_ahead &&
            !tcg_accel_config.lockstep;
 }
 
-void tlb_install_load(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
+static ALWAYS_INLINE void install_load(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
 {
     SoftTLB *tlb = &tc->tlb;
 
-    tlb_install_read(tc, addr, mmu_idx, pa);
+    install_read(tc, addr, mmu_idx, pa);
     if (!may_foresee(pa)) {
         return;
     }
@@ -164,16 +184,21 @@ void tlb_install_load(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess
     if (!pa->host_write) {
         return;
     }
-    tlb_put_write(tc, addr, mmu_idx, pa);
-    if (tlb_keep_write(tc, addr, mmu_idx, pa)) {
+    put_write(tc, addr, mmu_idx, pa);
+    if (keep_write(tc, addr, mmu_idx, pa)) {
         tcg_stat(tc, stores_ahead);
     }
+}
+
+void tlb_install_load(TcgCpu *tc, vaddr addr, unsigned mmu_idx, const PageAccess *pa)
+{
+    install_load(tc, addr, mmu_idx, pa);
 }
 
 /* --- the way of most misses: no call, no barrier --- */
 
 /* RAM that the second level knows and may be accessed so. */
-static inline bool find_ram(SoftTLB *tlb, vaddr addr, unsigned mmu_idx, unsigned prot, PageAccess *pa)
+static ALWAYS_INLINE bool find_ram(SoftTLB *tlb, vaddr addr, unsigned mmu_idx, unsigned prot, PageAccess *pa)
 {
     FoundLeaf leaf;
 
@@ -201,8 +226,10 @@ TCGFastLoad tcg_load_fast(TCGEnv *env, uint64_t addr, uint32_t mop)
     if (addr & (size - 1) || !find_ram(&tc->tlb, addr, MOP_MMU_IDX(mop), PAGE_READ, &pa)) {
         return (TCGFastLoad){0};
     }
+    /* one load instruction for all of the guest's: the host may think that it waits for a store and hold it back */
+    __builtin_prefetch(pa.host);
     tcg_stat(tc, fast_loads);
-    tlb_install_load(tc, addr, MOP_MMU_IDX(mop), &pa);
+    install_load(tc, addr, MOP_MMU_IDX(mop), &pa);
     return (TCGFastLoad){extend(host_load(pa.host, size), mop), true};
 }
 
@@ -216,12 +243,12 @@ bool tcg_store_fast(TCGEnv *env, uint64_t addr, uint64_t value, uint32_t mop)
         !find_ram(&tc->tlb, addr, mmu_idx, PAGE_WRITE, &pa)) {
         return false;
     }
-    tlb_put_write(tc, addr, mmu_idx, &pa);
-    if (!tlb_keep_write(tc, addr, mmu_idx, &pa)) {
+    put_write(tc, addr, mmu_idx, &pa);
+    if (!keep_write(tc, addr, mmu_idx, &pa)) {
         return false;
     }
     tcg_stat(tc, fast_stores);
-    tlb_note_store(tc, addr, mmu_idx);
+    note_store(tc, addr, mmu_idx);
     host_store(pa.host, value, size);
     return true;
 }

@@ -46,37 +46,6 @@ static inline void slot_put(uint64_t *slots, unsigned slot, bool in)
 /* How large a leaf may be that an address lies in. */
 typedef enum LeafReach { REACH_PAGE, REACH_2M, REACH_MORE } LeafReach;
 
-/* --- where large leaves may be; these ask for less than a lookup and may say yes for nothing --- */
-
-typedef struct LargeHash {
-    unsigned one, two;
-} LargeHash;
-
-/* Two bits a place: with one, every thirtieth page would be taken for large where the guest maps 1 GiB. */
-static inline LargeHash large_hash(vaddr addr, unsigned class_bits)
-{
-    uint64_t hash = (addr >> class_bits) * UINT64_C(0x9e3779b97f4a7c15);
-
-    return (LargeHash){hash >> (64 - LARGE_HASH_BITS), hash << LARGE_HASH_BITS >> (64 - LARGE_HASH_BITS)};
-}
-
-static inline bool large_in(const uint64_t *slots, vaddr addr, unsigned class_bits)
-{
-    LargeHash hash = large_hash(addr, class_bits);
-
-    return slot_in(slots, hash.one) && slot_in(slots, hash.two);
-}
-
-static inline bool in_large_2m(const TLBMode *m, vaddr addr)
-{
-    return large_in(m->large_2m, addr, LEAF_2M_BITS);
-}
-
-static inline bool in_large_1g(const TLBMode *m, vaddr addr)
-{
-    return large_in(m->large_1g, addr, LEAF_1G_BITS);
-}
-
 /* --- the second level --- */
 
 /* TLB2Entry.leaf, below the physical address: PAGE_*, and */
@@ -84,7 +53,7 @@ static inline bool in_large_1g(const TLBMode *m, vaddr addr)
 #define LEAF_GLOBAL     8u
 #define LEAF_SIZE_SHIFT 4 /* 6 bits: how large it really is; a leaf of 64 KiB is kept as single pages */
 
-static inline TLB2Entry *leaf_set(SoftTLB *tlb, vaddr addr, unsigned class_bits)
+static ALWAYS_INLINE TLB2Entry *leaf_set(SoftTLB *tlb, vaddr addr, unsigned class_bits)
 {
     switch (class_bits) {
     case LEAF_1G_BITS:
@@ -103,7 +72,7 @@ static inline unsigned home_way(vaddr addr, unsigned class_bits)
     return (addr >> class_bits) % TLB2_WAYS;
 }
 
-static inline TLB2Entry *find_leaf_in(SoftTLB *tlb, vaddr addr, unsigned mode, unsigned class_bits)
+static ALWAYS_INLINE TLB2Entry *find_leaf_in(SoftTLB *tlb, vaddr addr, unsigned mode, unsigned class_bits)
 {
     const TLBMode *m = &tlb->mode[mode];
     vaddr base = addr >> class_bits << class_bits;
@@ -127,7 +96,7 @@ typedef struct FoundLeaf {
     bool global;
 } FoundLeaf;
 
-static inline FoundLeaf leaf_of(const TLB2Entry *e, vaddr addr, unsigned class_bits)
+static ALWAYS_INLINE FoundLeaf leaf_of(const TLB2Entry *e, vaddr addr, unsigned class_bits)
 {
     return (FoundLeaf){
         .paddr = PAGE_OF(e->leaf) + (addr & (BIT_ULL(class_bits) - 1)),
@@ -137,26 +106,19 @@ static inline FoundLeaf leaf_of(const TLB2Entry *e, vaddr addr, unsigned class_b
     };
 }
 
-/* False: a page walk must say.  Large leaves first: their sets stay in the host's cache. */
-static inline bool tlb_find_leaf(SoftTLB *tlb, vaddr addr, unsigned mode, FoundLeaf *found)
-{
-    const TLBMode *m = &tlb->mode[mode];
-    unsigned class_bits = LEAF_2M_BITS;
-    TLB2Entry *e = NULL;
+bool tlb_find_large(SoftTLB *tlb, vaddr addr, unsigned mode, FoundLeaf *found);
 
-    if (in_large_2m(m, addr)) {
-        e = find_leaf_in(tlb, addr, mode, LEAF_2M_BITS);
+/* False: a page walk must say.  Large leaves first: their sets stay in the host's cache. */
+static ALWAYS_INLINE bool tlb_find_leaf(SoftTLB *tlb, vaddr addr, unsigned mode, FoundLeaf *found)
+{
+    const TLB2Entry *e;
+
+    if (tlb->mode[mode].any_large && tlb_find_large(tlb, addr, mode, found)) {
+        return true;
     }
-    if (!e && in_large_1g(m, addr)) {
-        class_bits = LEAF_1G_BITS;
-        e = find_leaf_in(tlb, addr, mode, LEAF_1G_BITS);
-    }
-    if (!e) {
-        class_bits = TARGET_PAGE_BITS;
-        e = find_leaf_in(tlb, addr, mode, TARGET_PAGE_BITS);
-    }
+    e = find_leaf_in(tlb, addr, mode, TARGET_PAGE_BITS);
     if (e) {
-        *found = leaf_of(e, addr, class_bits);
+        *found = leaf_of(e, addr, TARGET_PAGE_BITS);
     }
     return e;
 }
@@ -175,7 +137,7 @@ LeafReach tlb_leaf_reach(const TLBMode *m, vaddr addr);
 
 /* --- RAM windows --- */
 
-static inline RamWindow *tlb_known_window(SoftTLB *tlb, hwaddr paddr)
+static ALWAYS_INLINE RamWindow *tlb_known_window(SoftTLB *tlb, hwaddr paddr)
 {
     for (unsigned i = 0; i < RAM_WINDOWS; i++) {
         if (paddr >= tlb->window[i].first && paddr <= tlb->window[i].last) {
@@ -185,7 +147,7 @@ static inline RamWindow *tlb_known_window(SoftTLB *tlb, hwaddr paddr)
     return NULL;
 }
 
-static inline void tlb_locate_in(RamWindow *window, PageAccess *pa)
+static ALWAYS_INLINE void tlb_locate_in(RamWindow *window, PageAccess *pa)
 {
     uint64_t offset = pa->paddr - window->first;
 

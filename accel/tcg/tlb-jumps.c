@@ -5,7 +5,8 @@
  */
 #include "tlb-internal.h"
 
-#define JUMP_WORDS ((1u << JUMP_TABLE_BITS) / 64)
+#define JUMP_WORDS         ((1u << JUMP_TABLE_BITS) / 64)
+#define JUMP_WORDS_OF_PAGE (TARGET_PAGE_SIZE / 2 / 64)
 
 static void empty_jump(TcgCpu *tc, unsigned mode, unsigned slot)
 {
@@ -36,21 +37,29 @@ static unsigned jump_2m_hash(uint64_t pc)
     return ((pc >> LEAF_2M_BITS) ^ (pc >> 33)) % JUMP_PAGE_BITS;
 }
 
-/* Most pages that are flushed hold no code.  A block at the end of the page before may straddle into this
- * one. */
+static uint64_t jump_target(TcgCpu *tc, unsigned mode, unsigned slot)
+{
+    return tc->env->jump[mode][slot].pc;
+}
+
+/*
+ * Most pages that are flushed hold no code.  The slots of a page lie side by side; the one before them may be of a block
+ * at the end of the page before, which may straddle into this one.
+ */
 void tlb_flush_jump_page(TcgCpu *tc, unsigned mode, vaddr page)
 {
     TLBMode *m = &tc->tlb.mode[mode];
-    unsigned hash = jump_page_hash(page);
+    unsigned first = jump_table_index(page), before = jump_table_index(page - 2);
 
-    if (!slot_in(m->jump_pages, hash)) {
+    if (!slot_in(m->jump_pages, jump_page_hash(page))) {
         return;
     }
-    FOREACH_SLOT (slot, m->jump_filled, JUMP_WORDS, NULL) {
-        uint64_t pc = tc->env->jump[mode][slot].pc;
-
-        if (PAGE_OF(pc) == page || PAGE_OF(pc + 2) == page) {
-            empty_jump(tc, mode, slot);
+    if (jump_target(tc, mode, before) == page - 2) {
+        empty_jump(tc, mode, before);
+    }
+    FOREACH_SLOT (n, m->jump_filled + first / 64, JUMP_WORDS_OF_PAGE, NULL) {
+        if (PAGE_OF(jump_target(tc, mode, first + n)) == page) {
+            empty_jump(tc, mode, first + n);
         }
     }
 }

@@ -23,9 +23,8 @@ static void forget_context(SoftTLB *tlb, uint64_t context)
     }
 }
 
-void tlb_forget_leaves_of_mode(SoftTLB *tlb, unsigned mode)
+static void forget_contexts(SoftTLB *tlb, TLBMode *m)
 {
-    TLBMode *m = &tlb->mode[mode];
 
     for (unsigned i = 0; i < TLB2_ASIDS; i++) {
         forget_context(tlb, m->contexts[i].context);
@@ -33,9 +32,16 @@ void tlb_forget_leaves_of_mode(SoftTLB *tlb, unsigned mode)
     }
     forget_context(tlb, m->global_context);
     m->context = m->global_context = NO_CONTEXT;
+}
+
+void tlb_forget_leaves_of_mode(SoftTLB *tlb, unsigned mode)
+{
+    TLBMode *m = &tlb->mode[mode];
+
+    forget_contexts(tlb, m);
     memset(m->large_2m, 0, sizeof(m->large_2m));
     memset(m->large_1g, 0, sizeof(m->large_1g));
-    m->larger_than_1g = false;
+    m->any_large = m->larger_than_1g = false;
 }
 
 void tlb_forget_leaves_of_asid(SoftTLB *tlb, uint16_t asid)
@@ -63,10 +69,11 @@ void tlb_use_asid(SoftTLB *tlb, unsigned mode, uint16_t asid)
 void tlb_init_leaves(SoftTLB *tlb)
 {
     for (unsigned mode = 0; mode < TCG_MMU_MODES; mode++) {
-        tlb_forget_leaves_of_mode(tlb, mode);
+        forget_contexts(tlb, &tlb->mode[mode]);
     }
 }
 
+/* The first level may still hold pages of large leaves: where these are is not forgotten here. */
 static uint64_t new_context(SoftTLB *tlb)
 {
     if (++tlb->last_context == TLB2_CONTEXTS) {
@@ -101,6 +108,62 @@ static uint64_t present_context(SoftTLB *tlb, TLBMode *m, bool global)
     return m->context;
 }
 
+/* --- where large leaves may be; these ask for less than a lookup and may say yes for nothing --- */
+
+typedef struct LargeHash {
+    unsigned one, two;
+} LargeHash;
+
+/* Two bits a place: with one, every thirtieth page would be taken for large where the guest maps 1 GiB. */
+static LargeHash large_hash(vaddr addr, unsigned class_bits)
+{
+    uint64_t hash = (addr >> class_bits) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return (LargeHash){hash >> (64 - LARGE_HASH_BITS), hash << LARGE_HASH_BITS >> (64 - LARGE_HASH_BITS)};
+}
+
+static bool large_in(const uint64_t *slots, vaddr addr, unsigned class_bits)
+{
+    LargeHash hash = large_hash(addr, class_bits);
+
+    return slot_in(slots, hash.one) && slot_in(slots, hash.two);
+}
+
+static bool in_large_2m(const TLBMode *m, vaddr addr)
+{
+    return large_in(m->large_2m, addr, LEAF_2M_BITS);
+}
+
+static bool in_large_1g(const TLBMode *m, vaddr addr)
+{
+    return large_in(m->large_1g, addr, LEAF_1G_BITS);
+}
+
+static void large_add(uint64_t *slots, LargeHash hash)
+{
+    slot_add(slots, hash.one);
+    slot_add(slots, hash.two);
+}
+
+bool tlb_find_large(SoftTLB *tlb, vaddr addr, unsigned mode, FoundLeaf *found)
+{
+    const TLBMode *m = &tlb->mode[mode];
+    unsigned class_bits = LEAF_2M_BITS;
+    const TLB2Entry *e = NULL;
+
+    if (in_large_2m(m, addr)) {
+        e = find_leaf_in(tlb, addr, mode, class_bits);
+    }
+    if (!e && in_large_1g(m, addr)) {
+        class_bits = LEAF_1G_BITS;
+        e = find_leaf_in(tlb, addr, mode, class_bits);
+    }
+    if (e) {
+        *found = leaf_of(e, addr, class_bits);
+    }
+    return e;
+}
+
 /* --- leaves --- */
 
 LeafReach tlb_leaf_reach(const TLBMode *m, vaddr addr)
@@ -118,12 +181,6 @@ static unsigned leaf_class(unsigned leaf_bits)
                                        : TARGET_PAGE_BITS;
 }
 
-static void large_add(uint64_t *slots, LargeHash hash)
-{
-    slot_add(slots, hash.one);
-    slot_add(slots, hash.two);
-}
-
 static void note_large(TLBMode *m, vaddr addr, unsigned leaf_bits)
 {
     if (leaf_bits <= LEAF_2M_BITS) {
@@ -131,6 +188,7 @@ static void note_large(TLBMode *m, vaddr addr, unsigned leaf_bits)
     } else {
         large_add(m->large_1g, large_hash(addr, LEAF_1G_BITS));
     }
+    m->any_large = true;
     m->larger_than_1g |= leaf_bits > LEAF_1G_BITS;
 }
 

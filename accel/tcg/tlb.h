@@ -56,7 +56,7 @@ typedef struct TLBMode {
     /* hashes of where leaves above 4 KiB were seen since the last flush of the mode */
     uint64_t large_2m[(1u << LARGE_HASH_BITS) / 64]; /* 2 MiB stretches that hold or are such a leaf */
     uint64_t large_1g[(1u << LARGE_HASH_BITS) / 64]; /* the same of 1 GiB, for leaves above 2 MiB */
-    bool larger_than_1g;
+    bool any_large, larger_than_1g;
 } TLBMode;
 
 #define FETCH_TLB_ENTRIES 256

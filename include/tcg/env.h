@@ -57,25 +57,29 @@ typedef struct PageSlot {
 #define TCG_BAD_SITES 16
 
 /* a kernel that forks and executes jumps to some three thousand places: with 12 bits half of them conflict */
-#define JUMP_TABLE_BITS 14
+#define JUMP_TABLE_BITS 15
 /* Where indirect and cross-page jumps look first; index from pc >> 1.  host: a block's table entry. */
 typedef struct JumpTableEntry {
-    uint64_t pc; /* UINT64_MAX: empty */
-    const void *host;
+    uint64_t pc;      /* UINT64_MAX: empty */
+    const void *host; /* even, also when empty: code compares it with odd addresses */
 } JumpTableEntry;
 static inline unsigned jump_table_index(uint64_t pc)
 {
-    /* the low bits alone: two host instructions; functions and return addresses spread well enough */
+    /* the low 16 bits alone: one host instruction; functions and return addresses spread well enough */
     return (pc >> 1) & ((1u << JUMP_TABLE_BITS) - 1);
 }
 
+/* An exit_request: as an unsigned number larger than the low half of any stack pointer, which polls compare it with. */
+#define TCG_EXIT_WANTED UINT32_MAX
+
 typedef struct TCGEnv {
+    /* these and the first vars are in reach of an 8-bit displacement */
+    uint64_t page_base;    /* virtual address of the page that the running block lies in */
+    uint32_t exit_request; /* any thread, atomic: 0, or TCG_EXIT_WANTED to leave at the next poll */
+    uint32_t insn_offset;  /* offset from page_base of the instruction that called into C */
     uint64_t var[TCG_MAX_VARS];
 
-    uint64_t page_base;    /* virtual address of the page that the running block lies in */
     uint64_t pc;           /* valid outside translated code */
-    uint32_t insn_offset;  /* offset from page_base of the instruction that called into C */
-    uint32_t exit_request; /* any thread, atomic: leave at the next poll when not 0 */
     uint8_t fp_ok;         /* inline floating point allowed: unit on and marked dirty, rounding mode representable */
     uint8_t frm;           /* dynamic rounding mode, RISC-V encoding */
     uint8_t fflags;        /* accrued flags, RISC-V encoding (NX 1, UF 2, OF 4, DZ 8, NV 16); see tcg_fp_* */

@@ -220,7 +220,7 @@ enum {
     X(JMP, FLOW, IR_P_ENDS)                                                                                            \
     /* go to page_base + imm in another page, by the jump table; ends the block */                                     \
     X(JMP_FAR, FLOW, IR_P_ENDS)                                                                                        \
-    /* go to virtual address a + imm with bit 0 cleared, by the jump table; ends the block; .flags IR_JUMP_* hint */   \
+    /* go to virtual address a + imm with bit 0 cleared, by the jump table; ends the block */                          \
     X(JMP_IND, FLOW, IR_P_ENDS)                                                                                        \
     /* store pc = page_base + imm and return to the main loop with exit reason aux; ends the block */                  \
     X(EXIT, FLOW, IR_P_ENDS)
@@ -241,8 +241,6 @@ enum {
     IR_CALL_RAISES = 4,      /* may leave through tcg_exit_to_loop(); insn_offset is stored first */
     IR_CALL_NO_RETURN = 8,
 };
-/* JMP_FAR, JMP_IND hints for return prediction; for PUSH the return address is page_base + aux */
-enum { IR_JUMP_PUSH = 1, IR_JUMP_POP = 2 };
 
 typedef struct IROp {
     uint8_t opc;

@@ -60,7 +60,7 @@ typedef struct TCGRuntime {
 } TCGRuntime;
 
 typedef struct TCGJump {
-    uint32_t patch;  /* offset in the code of the 4-byte-aligned rel32 */
+    uint32_t patch;  /* offset in the code of the rel32, which lies within 8 aligned bytes */
     uint32_t stub;   /* where it goes while unlinked */
     uint16_t target; /* offset in the guest page */
 } TCGJump;

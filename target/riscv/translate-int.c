@@ -147,11 +147,6 @@ bool trans_lui(DisasContext *ctx, const RISCVInsn *i)
 }
 
 /* --- control transfer --- */
-static bool is_link(unsigned reg)
-{
-    return reg == 1 || reg == 5;
-}
-
 static void gen_link(DisasContext *ctx, unsigned rd)
 {
     if (rd) {
@@ -164,12 +159,6 @@ static void gen_direct_call(DisasContext *ctx, unsigned rd, int64_t target)
 {
     gen_link(ctx, rd);
     gen_jump(ctx, target);
-    if (!in_page(target) && is_link(rd)) {
-        IROp *op = &ctx->ir->ops[ctx->ir->n_ops - 1];
-
-        op->flags = IR_JUMP_PUSH;
-        op->aux = ctx->next;
-    }
 }
 
 bool trans_auipc(DisasContext *ctx, const RISCVInsn *i)
@@ -211,20 +200,13 @@ bool trans_jal(DisasContext *ctx, const RISCVInsn *i)
 bool trans_jalr(DisasContext *ctx, const RISCVInsn *i)
 {
     IRRef base = i->rs1;
-    IROp *op;
 
     if (i->rd && i->rd == i->rs1) {
         base = ir_temp(ctx->ir);
         ir_emit(ctx->ir, IR_MOV, base, i->rs1, IR_NONE, 0);
     }
     gen_link(ctx, i->rd);
-    op = ir_emit(ctx->ir, IR_JMP_IND, IR_NONE, base, IR_NONE, i->imm);
-    if (is_link(i->rd)) {
-        op->flags = IR_JUMP_PUSH;
-        op->aux = ctx->next;
-    } else if (is_link(i->rs1)) {
-        op->flags = IR_JUMP_POP;
-    }
+    ir_emit(ctx->ir, IR_JMP_IND, IR_NONE, base, IR_NONE, i->imm);
     ctx->done = true;
     return true;
 }

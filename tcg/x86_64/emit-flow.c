@@ -11,6 +11,16 @@
 
 #include <string.h>
 
+/*
+ * Returns the condition that holds afterwards if somebody wants the thread.  A comparison with esp fuses with the
+ * jump, which one of memory with 0 does not, and no other register has a value that is known everywhere.
+ */
+static int emit_poll(Asm *a)
+{
+    asm_alu(a, ALU_CMP, 0, RSP, ENV(exit_request));
+    return CC_B;
+}
+
 /* The table entry's first instruction must cover the five bytes of the jump that tcg_kill() writes. */
 void emit_table_entry(Emit *e)
 {
@@ -23,8 +33,7 @@ void emit_table_entry(Emit *e)
     asm_byte(a, 0x88);
     asm_u32(a, -e->b->page_offset);
     asm_store(a, 1, ENV(page_base), RCX);
-    asm_alu_imm(a, ALU_CMP, 0, ENV(exit_request), 0);
-    asm_jcc(a, CC_NE, x86_host.thunks.exit_table);
+    asm_jcc(a, emit_poll(a), x86_host.thunks.exit_table);
     e->code->entry = asm_offset(a);
     memcpy(&e->code->alive, a->start + e->code->table_entry, sizeof(e->code->alive));
 }
@@ -164,14 +173,17 @@ static void add_chained_jump(Emit *e, int64_t target)
     }
 }
 
-/* Padding so that an instruction whose rel32 starts @ahead bytes from now has it 4-byte aligned. */
+/* Padding that a rel32 which would start @ahead bytes from now needs so as to lie within 8 aligned bytes. */
+static unsigned rel32_padding(const Emit *e, unsigned ahead)
+{
+    unsigned off = (uintptr_t)(e->a.p + ahead) & 7;
+
+    return off > 4 ? 8 - off : 0;
+}
+
 static void align_rel32(Emit *e, unsigned ahead)
 {
-    unsigned off = (uintptr_t)(e->a.p + ahead) & 3;
-
-    if (off) {
-        asm_nops(&e->a, 4 - off);
-    }
+    asm_nops(&e->a, rel32_padding(e, ahead));
 }
 
 static void slow_poll(Emit *e, const SlowPath *s)
@@ -198,8 +210,7 @@ static void emit_jump(Emit *e, const IROp *op)
     if (is_backward(e, label, op->imm)) {
         SlowPath *s = new_slow(e, slow_poll);
 
-        asm_alu_imm(&e->a, ALU_CMP, 0, ENV(exit_request), 0);
-        slow_from(e, s, CC_NE);
+        slow_from(e, s, emit_poll(&e->a));
     }
     if (label) {
         if (label->placed) {
@@ -271,11 +282,11 @@ static void slow_branch_sync(Emit *e, const SlowPath *s)
 static void align_compare(Emit *e, uint32_t start)
 {
     Asm *a = &e->a;
-    unsigned off = (uintptr_t)(a->p + 2) & 3, n = 4 - off;
+    unsigned n = rel32_padding(e, 2);
     uint8_t saved[64];
     uint32_t length = asm_offset(a) - start;
 
-    if (!off || length > sizeof(saved)) {
+    if (!n || length > sizeof(saved)) {
         align_rel32(e, 2);
         return;
     }
@@ -301,8 +312,7 @@ static void emit_branch(Emit *e, const IROp *op)
     }
     if (is_backward(e, label, op->imm)) {
         poll = new_slow(e, slow_branch_poll);
-        asm_alu_imm(&e->a, ALU_CMP, 0, ENV(exit_request), 0);
-        slow_from(e, poll, CC_NE);
+        slow_from(e, poll, emit_poll(&e->a));
     }
     start = asm_offset(&e->a);
     compare(e, op);
@@ -327,7 +337,10 @@ static void emit_branch(Emit *e, const IROp *op)
 
 /* --- jumps through the table --- */
 
-/* rax: pc. */
+/*
+ * rax: pc.  Bit 0 may be set: then the comparison is with an entry's host address, which is even, and fails, and
+ * thunks.lookup clears the bit.
+ */
 static void emit_table_jump(Emit *e)
 {
     Asm *a = &e->a;
@@ -337,13 +350,12 @@ static void emit_table_jump(Emit *e)
         asm_jmp(a, x86_host.thunks.lookup);
         return;
     }
-    /* jump_table_index() * 16: low bits of pc * 8, as pc is even. */
-    _Static_assert(sizeof(JumpTableEntry) == 16, "index by the low bits of pc * 8");
-    asm_lea(a, 0, RCX, rm_sib(NO_REG, RAX, 3, 0));
-    asm_alu_imm(a, ALU_AND, 0, rm_reg(RCX), ((1 << JUMP_TABLE_BITS) - 1) * (int)sizeof(JumpTableEntry));
-    asm_alu(a, ALU_CMP, 1, RAX, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(JumpTableEntry, pc)));
+    /* jump_table_index() * 16: the low half of eax times 8, as pc is even. */
+    _Static_assert(sizeof(JumpTableEntry) == 16 && JUMP_TABLE_BITS == 15, "index by the low 16 bits of pc");
+    asm_modrm(a, A_0F | 0xb7, 0, RCX, rm_reg(RAX), 0);
+    asm_alu(a, ALU_CMP, 1, RAX, rm_sib(RBP, RCX, 3, table + (int32_t)offsetof(JumpTableEntry, pc)));
     asm_jcc(a, CC_NE, x86_host.thunks.lookup);
-    asm_modrm(a, 0xff, 0, 4, rm_sib(RBP, RCX, 0, table + (int32_t)offsetof(JumpTableEntry, host)), 0);
+    asm_modrm(a, 0xff, 0, 4, rm_sib(RBP, RCX, 3, table + (int32_t)offsetof(JumpTableEntry, host)), 0);
 }
 
 static void emit_jump_far(Emit *e, const IROp *op)
@@ -375,7 +387,6 @@ static void emit_jump_indirect(Emit *e, const IROp *op)
             asm_alu(&e->a, ALU_ADD, 1, RAX, rm_reg(RCX));
         }
     }
-    asm_alu_imm(&e->a, ALU_AND, 1, rm_reg(RAX), -2);
     emit_table_jump(e);
 }
 

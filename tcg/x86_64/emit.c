@@ -300,12 +300,15 @@ static bool x86_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGC
     return true;
 }
 
+/* An instruction's bytes lie between any two rel32s: no other jump shares the 8 bytes, and what else is there stays. */
 static void x86_set_jump(const CodeBuffer *cb, const TCGCode *from, unsigned jump, const uint8_t *target)
 {
     const uint8_t *at = from->rx + from->jumps[jump].patch;
+    unsigned shift = ((uintptr_t)at & 7) * 8;
+    uint64_t *word = (uint64_t *)((uintptr_t)(at + code_buffer_delta(cb)) & ~(uintptr_t)7);
+    uint64_t old = __atomic_load_n(word, __ATOMIC_RELAXED), rel = (uint32_t)(target - (at + 4));
 
-    __atomic_store_n((uint32_t *)(at + code_buffer_delta(cb)), (uint32_t)(target - (at + 4)),
-                     __ATOMIC_RELEASE);
+    __atomic_store_n(word, (old & ~(0xffffffffULL << shift)) | rel << shift, __ATOMIC_RELEASE);
 }
 
 static void x86_link(const CodeBuffer *cb, const TCGCode *from, unsigned jump, const TCGCode *to)

@@ -3,11 +3,11 @@
  * State of the x86-64 back end while it compiles one block, and the conventions of the code it makes.
  *
  * Registers in translated code:
- *   rbp            env + ENV_BIAS, so that the first 32 vars are in reach of an 8-bit displacement
+ *   rbp            env + ENV_BIAS, so that the first 30 vars are in reach of an 8-bit displacement
  *   rax rcx rdx    scratch; hold nothing from one op to the next, but see Emit.in_rax
  *   xmm0-xmm2      scratch;  xmm3-xmm15: FP vars cached within a block; written home when somebody may look
  *   the other 11   pinned vars: they survive jumps between blocks; within a loop some may hold other vars
- *   rsp            16-byte aligned, where tcg_enter() left it
+ *   rsp            16-byte aligned, where tcg_enter() left it; polls compare its low half with exit_request
  * Entering a table entry: rax is the guest pc.
  */
 #ifndef TCG_X86_64_EMIT_H
@@ -37,7 +37,7 @@ typedef struct Thunks {
     const void *exit_request; /* jmp; edx: offset in the page to continue at */
     const void *exit_table;   /* jmp; rax: pc.  exit_request seen at a table entry */
     const void *exit_reason[TCG_EXIT_LAST + 1]; /* table-entry-like: env->pc is set already */
-    const void *lookup;                         /* jmp; rax: pc */
+    const void *lookup;                         /* jmp; rax: pc, but for bit 0 */
     const void *load;                           /* call; rax: address, edx: mop | insn_offset << 16 -> rax */
     const void *store;                          /* same, rcx: value */
     const void *amo, *sc;                       /* call; rax: address, rcx: value, edx: mop -> rax */

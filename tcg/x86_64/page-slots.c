@@ -142,7 +142,7 @@ judge(TCGEnv *env, const SiteInfo *info)
     slot->fills = JUDGED_FILLS;
     if (took < JUDGED_FILLS * MIN_CYCLES && env->n_bad_sites < TCG_BAD_SITES) {
         env->bad_site[env->n_bad_sites++] = info->site;
-        atomic_set(&env->exit_request, 1);
+        atomic_set(&env->exit_request, TCG_EXIT_WANTED);
     }
 }
 

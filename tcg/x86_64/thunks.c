@@ -155,6 +155,7 @@ static void jump_to_result(Asm *a)
 static void make_lookup(Asm *a)
 {
     x86_host.thunks.lookup = begin(a);
+    asm_alu_imm(a, ALU_AND, 1, rm_reg(RAX), -2);
     asm_store(a, 1, ENV(pc), RAX);
     store_pinned(a, true);
     load_env_argument(a);

@@ -5,9 +5,10 @@
 usage: bench-migration.py [--quick] [--runs N] [--peer QEMU] [--guest FOLDER] [--dirty-sync BENCH]
                           [--storer RATE=ELF ...] EMULATOR
 
-Guests: an idle Linux with data in its memory, and bare-metal ones that dirty memory at a steady RATE (MB/s).  The
-memory of every destination is touched before the clock starts: first touch costs as much as the move.  A ratio above 1 is
-for this emulator.
+Guests: an idle Linux with data in its memory, and bare-metal ones that dirty memory at a steady RATE (MB/s).  Sources
+are started as users start them; the memory of destinations is touched before the clock starts: first touch costs as much
+as the move.  CPU seconds are those of both processes, with what the guest uses meanwhile.  A ratio above 1 is for this
+emulator.
 """
 import argparse
 import mmap
@@ -95,11 +96,11 @@ def disk_write(folder, size, direct):
 class Guest:
     """How to start one kind of guest, and how to tell that it is ready."""
 
-    def __init__(self, name, mib, args, ready, touched=True):
+    def __init__(self, name, mib, args, ready, touched=False):
         self.name, self.mib, self.args, self.ready, self.touched = name, mib, args, ready, touched
 
-    def untouched(self):
-        return Guest(self.name, self.mib, self.args, self.ready, False)
+    def with_touched_memory(self):
+        return Guest(self.name, self.mib, self.args, self.ready, True)
 
     def machine_args(self):
         prealloc = 'on' if self.touched else 'off'
@@ -208,6 +209,9 @@ class Bench:
         way.tell(machine)
         return machine
 
+    def warm_destination(self, binary, guest, way):
+        return self.destination(binary, guest.with_touched_memory(), way)
+
     def record(self, row, column, name, value):
         if row not in self.rows:
             self.rows.append(row)
@@ -221,15 +225,18 @@ class Bench:
         machine.qmp('migrate-incoming', uri='tcp:127.0.0.1:0')
         return f"tcp:127.0.0.1:{machine.qmp('query-migrate')['socket-address'][0]['port']}"
 
-    def timed_migrate(self, source, uri, row, name):
+    def timed_migrate(self, source, uri, row, name, destination=None):
+        machines = [source, destination] if destination else [source]
         source.qmp('migrate-set-parameters', **{'max-bandwidth': 0, 'downtime-limit': 300})
-        before = cpu_seconds(source)
+        before = sum(map(cpu_seconds, machines))
         try:
             info = source.migrate(uri, timeout=self.args.patience, interval=0.02)
         except MachineError as error:
             print(f'  {row}, {name}: {error}', file=sys.stderr)
             return None
-        self.record(row, 'CPU s', name, cpu_seconds(source) - before)
+        if destination:
+            destination.wait_status('running')
+        self.record(row, 'CPU s', name, sum(map(cpu_seconds, machines)) - before)
         self.record(row, 'total ms', name, info['total-time'])
         return info
 
@@ -238,10 +245,9 @@ class Bench:
         source = self.start(binary, guest)
         guest.ready(source)
         way.tell(source)
-        destination = self.destination(binary, guest, way)
-        info = self.timed_migrate(source, self.listen(destination, way.transport), row, name)
+        destination = self.warm_destination(binary, guest, way)
+        info = self.timed_migrate(source, self.listen(destination, way.transport), row, name, destination)
         if info:
-            destination.wait_status('running')
             self.record(row, 'MiB/s', name, info['ram']['transferred'] / MIB / max(info['total-time'], 1) * 1000)
             self.record(row, 'downtime ms', name, info['downtime'])
             self.record(row, 'passes', name, info['ram']['dirty-sync-count'])
@@ -267,8 +273,8 @@ class Bench:
 
     def restore(self, row, name, binary, guest, way, path, live):
         """Once with memory that was touched before, once as a user would start it."""
-        for column, destination in (('restore ms', self.destination(binary, guest, way)),
-                                    ('cold restore ms', self.destination(binary, guest.untouched(), way))):
+        for column, destination in (('restore ms', self.warm_destination(binary, guest, way)),
+                                    ('cold restore ms', self.destination(binary, guest, way))):
             began = time.monotonic()
             destination.qmp('migrate-incoming', uri='file:' + path)
             while destination.qmp('query-status')['status'] != ('running' if live else 'paused'):
@@ -284,7 +290,7 @@ class Bench:
         source = self.start(binary, guest)
         guest.ready(source)
         self.record(row, 'alone', name, passes_per_second(source))
-        destination = self.destination(binary, guest, UNIX)
+        destination = self.warm_destination(binary, guest, UNIX)
         source.qmp('migrate-set-parameters', **{'max-bandwidth': 100 * MIB, 'downtime-limit': 1})
         source.qmp('migrate', uri=self.listen(destination, 'unix'))
         self.record(row, 'migrating', name, passes_per_second(source))
@@ -317,8 +323,8 @@ class Bench:
                 ratio = ''
                 if ours and theirs and column not in ('passes', 'disk MiB'):
                     ratio = f'{ours / theirs if column in more_is_better else theirs / ours:.2f}'
-                cell = lambda v: f'{"-" if v is None else format(v, ".1f"):>12}'
-                print(f'{label:<72}{column:<18}{cell(ours)}{cell(theirs)}{ratio:>8}')
+                cell = lambda v: '-' if v is None else f'{v:.2f}' if v < 10 else f'{v:.1f}'
+                print(f'{label:<72}{column:<18}{cell(ours):>12}{cell(theirs):>12}{ratio:>8}')
                 label = ''
 
     def run(self):

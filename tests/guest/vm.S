@@ -298,6 +298,41 @@ no_adue:
     csrc mstatus, t6
     CHECK(t1, 0x2222)
 
+    /* Svvptc: what became valid is seen without a fence, by loads, stores and fetches, in all levels of the table */
+#define BECOMES_VALID(page, flags)                                                                           \
+    la t5, page;                                                                                             \
+    srli t5, t5, 2;                                                                                          \
+    ori t5, t5, flags;                                                                                       \
+    la t6, level0;                                                                                           \
+    sd t5, 0(t6)
+    LEAF(0, page_a, 0)
+    FAULT(1, 13, ld t1, 0(s0))
+    BECOMES_VALID(page_a, V | R | W | A | D)
+    WORKS(1, ld t1, 0(s0))
+    CHECK(t1, 0x1111)
+    LEAF(0, page_a, 0)
+    li t1, 0x1111
+    FAULT(1, 15, sd t1, 0(s0))
+    BECOMES_VALID(page_a, V | R | W | A | D)
+    WORKS(1, sd t1, 0(s0))
+    LEAF(0, page_code, 0)
+    FAULT(1, 12, jr s0)
+    BECOMES_VALID(page_code, V | R | X | A | D)
+    ENTER_MODE(1)
+    jalr s0
+    CHECK(a0, 99)
+    EXPECT_TRAP(9, ecall)
+    LEAF(0, page_a, V | R | W | A | D)
+    la t3, level1
+    ld t4, 0(t3)
+    sd zero, 0(t3)
+    sfence.vma
+    FAULT(1, 13, ld t1, 0(s0))
+    la t3, level1
+    sd t4, 0(t3)
+    WORKS(1, ld t1, 0(s0))
+    CHECK(t1, 0x1111)
+
     /* a stale entry may stay until sfence, but not after; by address, by ASID, global */
     LEAF(0, page_a, V | R | W | A | D)
     WORKS(1, ld t1, 0(s0))

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "helpers.h"
+#include "proxy.h"
 
 #define CAPABILITIES " -global migration.x-postcopy-ram=on "
 #define PREEMPT      CAPABILITIES "-global migration.x-postcopy-preempt=on "
@@ -393,6 +394,36 @@ static void test_recover_while_the_main_loop_waits(void)
     finish(pair.from, pair.to, &big);
 }
 
+/* The destination has everything and runs, and the source is not told. */
+static void test_lost_last_message(void)
+{
+    Pair pair = start_pair(&big, false, "");
+    g_autofree char *there = unix_uri(), *uri = g_strconcat("unix:", helpers_path("proxy"), NULL);
+    g_autofree char *again = g_strconcat("unix:", helpers_path("again"), NULL);
+    Proxy *proxy = proxy_new(uri + strlen("unix:"), there + strlen("unix:"));
+    JsonNode *info;
+
+    slow_background(&pair);
+    slow_migration(pair.from);
+    migrate(pair.from, uri);
+    execute(pair.from, "migrate-start-postcopy");
+    wait_status(pair.from, "postcopy-active");
+    wait_status(pair.to, "postcopy-active");
+    proxy_lose_answers(proxy);
+    fast_background(&pair);
+    wait_status(pair.to, "completed");
+    wait_status(pair.from, "postcopy-paused");
+    proxy_free(proxy);
+    info = qtest_qmp_assert_success_ref(pair.from, "{'execute': 'query-migrate'}");
+    g_assert_nonnull(strstr(json_object_get_string_member(json_node_get_object(info), "error-desc"),
+                            "did not confirm it"));
+    json_node_unref(info);
+    qtest_qmp_assert_success(pair.to, "{'execute': 'migrate-recover', 'arguments': {'uri': %s}}", again);
+    qtest_qmp_assert_success(pair.from, "{'execute': 'migrate', 'arguments': {'uri': %s, 'resume': true}}", again);
+    wait_status(pair.from, "completed");
+    finish(pair.from, pair.to, &big);
+}
+
 /* The destination says what it is waiting for, still answers, stops and ends. */
 static void test_source_is_killed(void)
 {
@@ -568,6 +599,7 @@ int main(int argc, char **argv)
     g_test_add_func("/postcopy/link/failed-recovery-can-be-repeated", test_failed_recovery_can_be_repeated);
     g_test_add_func("/postcopy/link/recover-out-of-band", test_recover_out_of_band);
     g_test_add_func("/postcopy/link/recover-while-the-main-loop-waits", test_recover_while_the_main_loop_waits);
+    g_test_add_func("/postcopy/link/lost-last-message", test_lost_last_message);
     g_test_add_func("/postcopy/link/killed-source-leaves-a-clear-state", test_source_is_killed);
     g_test_add_func("/postcopy/control/refusals", test_refusals);
     g_test_add_func("/postcopy/control/destination-without-the-capability", test_destination_without_the_capability);

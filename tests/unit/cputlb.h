@@ -58,6 +58,7 @@ uint64_t take_dirty(uint64_t offset, unsigned long *dest);
 void add_code_tests(void);
 void add_flush_tests(void);
 void add_gate_tests(void);
+void add_refill_tests(void);
 void add_slot_tests(void);
 void add_storm_tests(void);
 

@@ -112,9 +112,23 @@ static void clear_tlb(void)
         for (unsigned i = 0; i < TLB_ENTRIES; i++) {
             env->tlb_read[m][i].tag = env->tlb_write[m][i].tag = TLB_EMPTY_TAG(i);
         }
-        for (unsigned i = 0; i < 1u << JUMP_TABLE_BITS; i++) {
-            env->jump[m][i].pc = UINT64_MAX;
-        }
+    }
+}
+
+/* The jump tables are large: only the entries that tests took from jump_entry() can be filled. */
+static JumpTableEntry *jumps[8];
+static unsigned n_jumps;
+
+JumpTableEntry *jump_entry(unsigned mode, uint64_t pc)
+{
+    g_assert_cmpuint(n_jumps, <, G_N_ELEMENTS(jumps));
+    return jumps[n_jumps++] = &env->jump[mode][jump_table_index(pc)];
+}
+
+static void empty_jumps(void)
+{
+    while (n_jumps) {
+        jumps[--n_jumps]->pc = UINT64_MAX;
     }
 }
 
@@ -125,6 +139,7 @@ void reset_env(void)
     env->fp_ok = 1;
     tcg_fp_set(env, IR_RNE, 0);
     clear_tlb();
+    empty_jumps();
 }
 
 void use_backend(bool interpreter)
@@ -147,6 +162,9 @@ void ir_exec_init(void)
     GError *error = NULL;
 
     env = g_new0(TCGEnv, 1);
+    for (unsigned i = 0; i < TCG_MMU_MODES << JUMP_TABLE_BITS; i++) {
+        env->jump[i >> JUMP_TABLE_BITS][i % (1u << JUMP_TABLE_BITS)].pc = UINT64_MAX;
+    }
     expected = g_new0(TCGEnv, 1);
     block = g_new0(IRBlock, 1);
     if (!code_buffer_init(&code_buffer, 1 << 20, &error)) {

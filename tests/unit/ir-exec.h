@@ -24,6 +24,8 @@ extern bool baseline; /* use_backend() forgets the host's extensions */
 void ir_exec_init(void);
 void use_backend(bool interpreter);
 void reset_env(void);
+/* For a test to fill; the next reset_env() empties it. */
+JumpTableEntry *jump_entry(unsigned mode, uint64_t pc);
 
 /* --- blocks: at PAGE_BASE + 0x100 --- */
 
@@ -52,6 +54,7 @@ void load_fp_vars(GRand *r);
 
 void add_flow_tests(void);
 void add_fp_tests(void);
+void add_jump_tests(void);
 void add_loop_tests(void);
 void add_memory_tests(void);
 void add_optimize_tests(void);

@@ -130,6 +130,30 @@ static void test_flush_large_data(void)
     check_jump_after_flush(RAM_BASE + CODE_AT, RAM_BASE + CODE_AT);
 }
 
+/* The first and the last place of a page, and the one before it, which may straddle into it. */
+static void test_flush_page_jumps(void)
+{
+    static const struct {
+        int64_t offset;
+        bool goes;
+    } jumps[] = {{-4, false}, {-2, true}, {0, true}, {0x7fe, true}, {TARGET_PAGE_SIZE - 2, true},
+                 {TARGET_PAGE_SIZE, false}};
+    const uint64_t page = WINDOW + 3 * TARGET_PAGE_SIZE;
+    const TCGEnv *env = cpu[0]->env;
+
+    tlb_flush(cpu[0]->env);
+    for (unsigned i = 0; i < G_N_ELEMENTS(jumps); i++) {
+        tlb_jump_insert(cpu[0]->accel, 0, page + jumps[i].offset, host, false);
+    }
+    tlb_flush_page(cpu[0]->env, page);
+    for (unsigned i = 0; i < G_N_ELEMENTS(jumps); i++) {
+        uint64_t pc = page + jumps[i].offset;
+
+        g_assert_cmphex(env->jump[0][jump_table_index(pc)].pc, ==, jumps[i].goes ? UINT64_MAX : pc);
+    }
+    tlb_flush(cpu[0]->env);
+}
+
 void add_flush_tests(void)
 {
     g_test_add_func("/cputlb/asid/switch-back-needs-no-walk", test_switch_asid);
@@ -137,6 +161,7 @@ void add_flush_tests(void)
     g_test_add_func("/cputlb/page/flush-drops-one-page", test_flush_page);
     g_test_add_func("/cputlb/page/flush-drops-whole-large-leaf", test_flush_large);
     g_test_add_func("/cputlb/page/flush-drops-whole-giant-leaf", test_flush_giant);
+    g_test_add_func("/cputlb/page/flush-drops-jumps-of-the-page", test_flush_page_jumps);
     g_test_add_func("/cputlb/page/flush-beside-large-leaf-keeps-it", test_flush_beside_large);
     g_test_add_func("/cputlb/page/flush-of-large-leaf-drops-jumps-into-it", test_flush_large_jump);
     g_test_add_func("/cputlb/page/flush-of-large-leaf-drops-straddling-jump", test_flush_large_straddling_jump);

@@ -204,6 +204,7 @@ int main(int argc, char **argv)
     add_code_tests();
     add_flush_tests();
     add_gate_tests();
+    add_refill_tests();
     add_slot_tests();
     add_storm_tests();
     return g_test_run();

@@ -23,7 +23,7 @@ static void test_loop(void)
 static uint64_t request_exit(TCGEnv *e, uint64_t a, uint64_t b, uint64_t c)
 {
     if (a == 10) {
-        __atomic_store_n(&e->exit_request, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&e->exit_request, TCG_EXIT_WANTED, __ATOMIC_RELAXED);
     }
     return a + b + c;
 }
@@ -92,7 +92,7 @@ static void test_indirect(void)
     for (int interpreter = 0; interpreter < 2; interpreter++) {
         uint64_t target = 0x12340080;
         TCGCode a, b;
-        JumpTableEntry *entry = &env->jump[2][jump_table_index(target)];
+        JumpTableEntry *entry;
 
         use_backend(interpreter);
         reset_env();
@@ -108,7 +108,7 @@ static void test_indirect(void)
 
         lookups = 0;
         lookup_result = NULL;
-        env->var[1] = target - 4;
+        env->var[1] = target - 5;
         env->pc = PAGE_BASE + 0x100;
         g_assert_cmphex(enter(&a), ==, TCG_EXIT_LOOKUP);
         g_assert_cmphex(env->pc, ==, target);
@@ -120,6 +120,7 @@ static void test_indirect(void)
         g_assert_cmphex(env->var[3], ==, target + 4);
         g_assert_cmpuint(lookups, ==, 2);
 
+        entry = jump_entry(2, target);
         entry->pc = target;
         entry->host = b.rx + b.table_entry;
         env->pc = PAGE_BASE + 0x100;

@@ -121,7 +121,7 @@ static void test_loop_registers_poll(void)
     compile(&code, 0);
     env->pc = PAGE_BASE + 0x100;
     env->page_base = PAGE_BASE;
-    env->exit_request = 1;
+    env->exit_request = TCG_EXIT_WANTED;
     g_assert_cmpuint(tcg_enter(env, code.rx + code.entry), ==, TCG_EXIT_REQUEST);
     g_assert_cmphex(env->pc, ==, PAGE_BASE + 0x100);
     for (unsigned i = 1; i < 24; i++) {

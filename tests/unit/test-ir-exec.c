@@ -135,6 +135,7 @@ int main(int argc, char **argv)
     add_optimize_tests();
     add_memory_tests();
     add_flow_tests();
+    add_jump_tests();
     add_loop_tests();
     add_fp_tests();
     return g_test_run();

@@ -316,6 +316,37 @@ static void test_cancel_while_waiting_for_the_answer(void)
     check_cancel(listener);
 }
 
+/* Nobody reads the pipe, and it has room for all but the end of the stream. */
+static void test_cancel_in_the_last_bytes(void)
+{
+    enum { PIPE_SIZE = 64 * 1024 };
+    g_autofree char *path = path_of("measured"), *bytes = NULL, *junk = NULL, *uri = NULL;
+    g_autofree char *file = g_strconcat("file:", path, NULL);
+    MigrationInfo info;
+    int fds[2];
+    gsize size;
+
+    fill_machine(1);
+    save_to(file);
+    g_assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+    g_assert_cmpuint(size, <, PIPE_SIZE);
+    g_assert_cmpint(pipe(fds), ==, 0);
+    g_assert_cmpint(fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE), ==, PIPE_SIZE);
+    junk = g_malloc0(PIPE_SIZE);
+    g_assert_cmpint(write(fds[1], junk, PIPE_SIZE - size + 100), ==, PIPE_SIZE - size + 100);
+    uri = g_strdup_printf("fd:%d", fds[1]);
+    g_assert_true(migration_start(uri, NULL));
+    do {
+        let_others_work();
+        migration_get_info(&info);
+    } while (info.status != MIGRATION_DEVICE);
+    for (unsigned i = 0; i < 100; i++) { /* it comes to the last bytes, and waits */
+        let_others_work();
+    }
+    check_cancel(NULL);
+    close(fds[0]);
+}
+
 static void test_incoming_cancel_ends_the_wait(void)
 {
     g_autofree char *path = path_of("wait");
@@ -397,6 +428,7 @@ void add_process_tests(void)
     TEST("source/nobody-listens-fails-and-the-machine-stays", nobody_listens_fails_and_the_machine_stays);
     TEST("source/cancel-while-connecting", cancel_while_connecting);
     TEST("source/cancel-while-waiting-for-the-answer", cancel_while_waiting_for_the_answer);
+    TEST("source/cancel-in-the-last-bytes", cancel_in_the_last_bytes);
     TEST("incoming/cancel-ends-the-wait", incoming_cancel_ends_the_wait);
     TEST("channel/unknown-scheme-has-a-suggestion", unknown_scheme_has_a_suggestion);
     TEST("channel/port-zero-gets-a-port", port_zero_gets_a_port);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Somebody between source and destination, who may lose what the destination answers. */
+#ifndef TESTS_MIGRATION_PROXY_H
+#define TESTS_MIGRATION_PROXY_H
+
+#include <glib.h>
+
+typedef struct Proxy Proxy;
+
+/* Waits at one socket for one connection, and passes it on to the other. */
+Proxy *proxy_new(const char *from_path, const char *to_path);
+/* From here on nothing comes back. */
+void proxy_lose_answers(Proxy *proxy);
+/* After both ends are through. */
+void proxy_free(Proxy *proxy);
+
+#endif
