@@ -11,6 +11,7 @@
 #define ACCEL_TCG_INTERNAL_H
 
 #include "accel/tcg.h"
+#include "api/field.h"
 #include "system/physmem.h"
 #include "util/counters.h"
 #include "util/lock.h"
@@ -291,10 +292,12 @@ static inline BlockCacheEntry *block_cache_slot(TcgCpu *tc, ram_addr_t ram_pc, u
 
 #define tcg_stat(tc, name) atomic_set(&(tc)->stats.name, atomic_read(&(tc)->stats.name) + 1)
 
+/* --- tcg-cpus.c --- */
 #define TCG_MAX_CPUS 1024
 /* Any thread; entries appear and stay. */
 unsigned tcg_cpu_count(void);
 TcgCpu *tcg_cpu_nth(unsigned i);
+void tcg_cpus_add(TcgCpu *tc); /* big lock; complete, and below TCG_MAX_CPUS */
 /* NULL when the vCPU is not realized yet. */
 TcgCpu *env_tcg_cpu(TCGEnv *env);
 
@@ -339,7 +342,7 @@ TranslationBlock *tb_translate(TcgCpu *tc, vaddr pc, const PageAccess *page, uin
 /* The fetch mapping of the page after @pc's, for blocks that straddle; false when it would fault. */
 bool tb_fetch_page(TcgCpu *tc, vaddr pc, bool probe, PageAccess *page);
 
-/* --- tcg-accel.c --- */
+/* --- tcg-options.c --- */
 typedef struct TcgAccelConfig {
     uint32_t tb_size; /* MiB of code for all vCPUs; 0: the default */
     uint32_t tb_segments;
@@ -352,6 +355,8 @@ typedef struct TcgAccelConfig {
     bool split_wx; /* accepted: always so */
 } TcgAccelConfig;
 extern TcgAccelConfig tcg_accel_config;
+extern const Field tcg_accel_fields[];
+uint32_t tcg_code_mib_per_cpu(void);
 
 /* --- perf-map.c --- */
 bool perf_map_open(GError **error);

@@ -78,7 +78,10 @@ class Machine:
 
     def _receive(self):
         while b'\n' not in self._input:
-            data = self.qmp_socket.recv(65536)
+            try:
+                data = self.qmp_socket.recv(65536)
+            except ConnectionError:
+                data = b''
             if not data:
                 raise MachineError(f'{self.name} closed its monitor: {self.log()}')
             self._input += data
@@ -90,7 +93,10 @@ class Machine:
         request = {'execute': command}
         if arguments:
             request['arguments'] = arguments
-        self.qmp_socket.sendall(json.dumps(request).encode() + b'\n')
+        try:
+            self.qmp_socket.sendall(json.dumps(request).encode() + b'\n')
+        except ConnectionError as error:
+            raise MachineError(f'{self.name} closed its monitor: {self.log()}') from error
         while True:
             reply = self._receive()
             if 'event' in reply:
