@@ -18,6 +18,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "util/atomic.h"
 #include "util/error.h"
 
 typedef struct StdioChardev {
@@ -27,10 +28,10 @@ typedef struct StdioChardev {
     bool blocking; /* output could not be made non-blocking */
 } StdioChardev;
 
-/* Read by signal handlers: written before the handlers are installed, or atomically. */
+/* Read by signal handlers, on any thread: written before terminal_changed is set, which says that they hold. */
 static struct termios terminal_before;
 static struct termios terminal_raw;
-static volatile sig_atomic_t terminal_changed;
+static int terminal_changed; /* atomic */
 static StdioChardev *stdio_user;
 
 static const int deadly_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
@@ -38,8 +39,7 @@ static struct sigaction actions_before[G_N_ELEMENTS(deadly_signals)];
 
 void chardev_restore_terminal(void)
 {
-    if (terminal_changed) {
-        terminal_changed = 0;
+    if (atomic_xchg(&terminal_changed, 0)) {
         tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
     }
 }
@@ -66,8 +66,11 @@ static void continued(int sig)
 {
     int saved_errno = errno;
 
-    if (terminal_changed) {
+    if (atomic_load_acquire(&terminal_changed)) {
         tcsetattr(STDIN_FILENO, TCSANOW, &terminal_raw);
+        if (!atomic_read(&terminal_changed)) { /* another thread has restored it meanwhile */
+            tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+        }
     }
     errno = saved_errno;
 }
@@ -93,7 +96,7 @@ static void apply_terminal_mode(StdioChardev *s)
 {
     struct termios raw;
 
-    if (!terminal_changed) {
+    if (!atomic_read(&terminal_changed)) {
         if (tcgetattr(STDIN_FILENO, &terminal_before) < 0) {
             return; /* not a terminal */
         }
@@ -112,7 +115,7 @@ static void apply_terminal_mode(StdioChardev *s)
         raw.c_lflag &= ~ISIG;
     }
     terminal_raw = raw;
-    terminal_changed = 1;
+    atomic_store_release(&terminal_changed, 1); /* pairs with continued() */
     tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 

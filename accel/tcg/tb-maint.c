@@ -61,7 +61,6 @@ void tb_maint_init(void)
 {
     cmap_init(&blocks, same_block, 1 << 14);
     cmap_init(&kept_blocks, same_pointer, 1 << 10);
-    code_pages_init();
 }
 
 TranslationBlock *tb_find(ram_addr_t ram_pc, uint32_t flags, ram_addr_t ram_page2, bool any_page2)

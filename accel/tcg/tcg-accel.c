@@ -21,6 +21,7 @@ static bool tcg_accel_init(GError **error)
         return false;
     }
     tb_maint_init();
+    code_pages_init();
     tcg_dirty_init();
     return true;
 }
