@@ -450,10 +450,18 @@ bool incoming_recover(const char *uri, GError **error)
     }
     lock_acquire(&incoming.lock);
     if (incoming.status == MIGRATION_COMPLETED && postcopy_epilogue_due()) {
-        g_clear_pointer(&incoming.address, json_node_unref);
-        incoming.address = channel->address ? json_node_copy(channel->address) : NULL;
+        JsonNode *address = channel->address ? json_node_copy(channel->address) : NULL;
+        bool ok = postcopy_epilogue_start(&incoming, channel, error);
+
+        if (ok) {
+            JsonNode *old = incoming.address;
+
+            incoming.address = address;
+            address = old;
+        }
         lock_release(&incoming.lock);
-        return postcopy_epilogue_start(&incoming, channel, error);
+        g_clear_pointer(&address, json_node_unref);
+        return ok;
     }
     if (incoming.status != MIGRATION_POSTCOPY_PAUSED) {
         lock_release(&incoming.lock);

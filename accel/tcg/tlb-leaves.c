@@ -25,7 +25,6 @@ static void forget_context(SoftTLB *tlb, uint64_t context)
 
 static void forget_contexts(SoftTLB *tlb, TLBMode *m)
 {
-
     for (unsigned i = 0; i < TLB2_ASIDS; i++) {
         forget_context(tlb, m->contexts[i].context);
         m->contexts[i].context = 0;

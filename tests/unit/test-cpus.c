@@ -404,7 +404,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpus/new/unknown-model-fails", test_unknown_model_fails);
     g_test_add_func("/cpus/stop/stops-all", test_stop_stops_all);
     g_test_add_func("/cpus/stop/virtual-clock-stands", test_virtual_clock_stands_while_stopped);
-    g_test_add_func("/cpus/work/runs-on-the-cpu", test_work_runs_on_the_cpu);
+    g_test_add_func("/cpus/queued-work/runs-on-the-cpu", test_work_runs_on_the_cpu);
     g_test_add_func("/cpus/wfi/interrupt-ends-it", test_interrupt_ends_wfi);
     g_test_add_func("/cpus/wfi/no-wake-up-is-lost", test_no_wakeup_is_lost);
     g_test_add_func("/cpus/wfi/stop-ends-it", test_stop_ends_wfi);
