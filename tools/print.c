@@ -152,7 +152,7 @@ static void print_sections(const Analysis *analysis, bool fields, GString *out)
 
 static void print_ram(const Analysis *analysis, GString *out)
 {
-    g_string_append_printf(out, "\n%-32s%16s%14s%14s%14s\n", "RAM", "bytes", "pages", "zero", "distinct");
+    g_string_append_printf(out, "\n%-32s%16s%14s%14s%14s\n", "RAM", "bytes", "pages", "zero", "non-zero");
     for (guint i = 0; i < analysis->blocks->len; i++) {
         const Block *block = g_ptr_array_index(analysis->blocks, i);
 
