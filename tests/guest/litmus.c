@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Litmus shapes on two harts: outcomes that RVWMO forbids must not be seen.  Each round has a pair of variables in
- * other cache lines; both harts start together and then wait a little, each its own time.
+ * other cache lines; both harts start together and then wait a little, each its own time.  Shapes of more harts are
+ * in litmus-many.c.
  *
  * With LITMUS_SEE_SB the one relaxation that the host has must show: store buffering without a fence.
  */
-#include "guest.h"
+#include "litmus.h"
 
 #ifndef LITMUS_ROUNDS
-#define LITMUS_ROUNDS 1500
+#define LITMUS_ROUNDS 1000
 #endif
 #define STRIDE 16 /* words between variables */
 
 static volatile u64 x[STRIDE * 64], y[STRIDE * 64];
 static volatile u64 turn[2], result[2][2], counter, lock_word, guarded;
 static volatile u32 code[16];
-
-#define LOAD(p)     ({ u64 v_; asm volatile("ld %0, (%1)" : "=r"(v_) : "r"(p) : "memory"); v_; })
-#define STORE(p, v) asm volatile("sd %1, (%0)" : : "r"(p), "r"((u64)(v)) : "memory")
-#define FENCE(a, b) asm volatile("fence " #a ", " #b : : : "memory")
 
 typedef struct Shape {
     const char *name;
@@ -32,18 +29,22 @@ typedef struct Shape {
 
 HART(mp_0) { STORE(x, 1); FENCE(w, w); STORE(y, 1); }
 HART(mp_1) { u64 a = LOAD(y); FENCE(r, r); r[0] = a; r[1] = LOAD(x); }
+HART(mp_addr_1) { r[0] = LOAD(y); r[1] = LOAD_AFTER(r[0], x); }
+HART(mp_rel_0) { STORE(x, 1); STORE_RELEASE(y, 1); }
+HART(mp_acq_1) { u64 a = LOAD_ACQUIRE(y); r[1] = LOAD(x); r[0] = a; }
 BAD(mp_bad) { return b[0] == 1 && b[1] == 0; }
 
 HART(sb_0) { STORE(x, 1); FENCE(rw, rw); r[0] = LOAD(y); }
 HART(sb_1) { STORE(y, 1); FENCE(rw, rw); r[0] = LOAD(x); }
 BAD(sb_bad) { return a[0] == 0 && b[0] == 0; }
 
-#define SWAP(p) asm volatile("amoswap.d.aqrl x0, %0, (%1)" : : "r"(1UL), "r"(p) : "memory")
 HART(sb_amo_0) { SWAP(x); r[0] = LOAD(y); }
 HART(sb_amo_1) { SWAP(y); r[0] = LOAD(x); }
 
 HART(lb_0) { u64 a = LOAD(x); FENCE(r, w); STORE(y, 1); r[0] = a; }
 HART(lb_1) { u64 a = LOAD(y); FENCE(r, w); STORE(x, 1); r[0] = a; }
+HART(lb_data_0) { r[0] = LOAD(x); STORE_AFTER(r[0], y, 1); }
+HART(lb_data_1) { r[0] = LOAD(y); STORE_AFTER(r[0], x, 1); }
 BAD(lb_bad) { return a[0] == 1 && b[0] == 1; }
 
 HART(s_0) { STORE(x, 2); FENCE(w, w); STORE(y, 1); }
@@ -63,16 +64,38 @@ HART(corr_0) { STORE(x, 1); STORE(x, 2); }
 HART(corr_1) { r[0] = LOAD(x); r[1] = LOAD(x); }
 BAD(corr_bad) { return b[0] > b[1]; }
 
+/* coherence: a hart's own accesses of one place, with a store of the other between them */
+HART(cowr_0) { STORE(x, 1); r[0] = LOAD(x); }
+HART(corw_0) { r[0] = LOAD(x); STORE(x, 1); }
+HART(co_1) { STORE(x, 2); }
+BAD(cowr_bad) { return a[0] == 0 || (a[0] == 2 && x == 1); }
+BAD(corw_bad) { return a[0] == 1 || (a[0] == 2 && x == 2); }
+
+/* a store of eight bytes is seen whole */
+HART(whole_0) { STORE(x, ~0UL); STORE(x, 0x123456789abcdef0); }
+HART(whole_1) { r[0] = LOAD(x); }
+BAD(whole_bad) { return b[0] != 0 && b[0] != ~0UL && b[0] != 0x123456789abcdef0; }
+
 HART(sb_plain_0) { STORE(x, 1); r[0] = LOAD(y); }
 HART(sb_plain_1) { STORE(y, 1); r[0] = LOAD(x); }
 static u64 sb_seen;
 BAD(sb_plain_bad) { sb_seen += a[0] == 0 && b[0] == 0; return 0; }
 
 static const Shape shapes[] = {
-    {"MP", {mp_0, mp_1}, mp_bad},       {"SB+fences", {sb_0, sb_1}, sb_bad},
+    {"MP", {mp_0, mp_1}, mp_bad},
+    {"MP+fence+addr", {mp_0, mp_addr_1}, mp_bad},
+    {"MP+rl+aq", {mp_rel_0, mp_acq_1}, mp_bad},
+    {"SB+fences", {sb_0, sb_1}, sb_bad},
     {"SB+amos", {sb_amo_0, sb_amo_1}, sb_bad},
-    {"LB", {lb_0, lb_1}, lb_bad},       {"S", {s_0, s_1}, s_bad},            {"R", {r_0, r_1}, r_bad},
-    {"2+2W", {w2_0, w2_1}, w2_bad},     {"CoRR", {corr_0, corr_1}, corr_bad},
+    {"LB", {lb_0, lb_1}, lb_bad},
+    {"LB+datas", {lb_data_0, lb_data_1}, lb_bad},
+    {"S", {s_0, s_1}, s_bad},
+    {"R", {r_0, r_1}, r_bad},
+    {"2+2W", {w2_0, w2_1}, w2_bad},
+    {"CoRR", {corr_0, corr_1}, corr_bad},
+    {"CoWR", {cowr_0, co_1}, cowr_bad},
+    {"CoRW", {corw_0, co_1}, corw_bad},
+    {"whole", {whole_0, whole_1}, whole_bad},
     {"SB", {sb_plain_0, sb_plain_1}, sb_plain_bad},
 };
 #define N_SHAPES (sizeof(shapes) / sizeof(shapes[0]))
@@ -89,13 +112,6 @@ static void meet(unsigned hart)
     FENCE(rw, rw);
 }
 
-static void wait_a_little(unsigned n)
-{
-    while (n--) {
-        asm volatile("");
-    }
-}
-
 static void run_shape(const Shape *s, unsigned hart)
 {
     u64 seed = 88172645463325252 + hart * 977;
@@ -108,8 +124,7 @@ static void run_shape(const Shape *s, unsigned hart)
             STORE(&y[place], 0);
         }
         meet(hart);
-        seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-        wait_a_little(seed % 24);
+        wait_a_little(next_random(&seed) % 24);
         s->hart[hart](&x[place], &y[place], result[hart]);
         meet(hart);
         if (hart == 0 && s->forbidden(result[0], result[1], LOAD(&x[place]), LOAD(&y[place]))) {
