@@ -37,6 +37,7 @@ TRACE_EVENT(cpus_pause, "all vCPUs");
 TRACE_EVENT(cpus_resume, "all vCPUs");
 COUNTER(cpus_halts, "times a vCPU thread had nothing to do");
 COUNTER(cpus_polls, "of these, times it was woken while it polled");
+COUNTER(cpus_polls_in_vain, "times it was not");
 COUNTER(cpus_sleeps, "times a vCPU thread slept");
 
 #define POLL_MIN_NS      10000 /* about what a sleep and a wake-up cost */
@@ -45,6 +46,7 @@ COUNTER(cpus_sleeps, "times a vCPU thread slept");
 
 static Cond pause_cond = {PTHREAD_COND_INITIALIZER}; /* a vCPU stopped or began; with the big lock */
 static Cond work_cond = {PTHREAD_COND_INITIALIZER};  /* a run_on_cpu item is done; with the big lock */
+static bool halts_poll = true;                       /* constant once vCPU threads run */
 static int throttle_percent;                         /* any thread, atomic */
 static Timer throttle_timer;
 
@@ -309,6 +311,7 @@ static bool poll_for_kick(CPUState *cpu, int64_t start_ns)
         waited_ns = clock_get_ns(CLOCK_TYPE_REALTIME) - start_ns;
     }
     if (!atomic_read(&cpu->kicked)) {
+        counter_inc(cpus_polls_in_vain);
         poll_less(cpu);
         return false;
     }
@@ -337,7 +340,7 @@ static void wait_for_interrupt(CPUState *cpu)
     }
     counter_inc(cpus_halts);
     start_ns = clock_get_ns(CLOCK_TYPE_REALTIME);
-    if (!poll_for_kick(cpu, start_ns)) {
+    if (!halts_poll || !poll_for_kick(cpu, start_ns)) {
         sleep_until_kicked(cpu, -1);
         learn_from_sleep(cpu, start_ns);
     }
@@ -378,6 +381,11 @@ static void *vcpu_thread(void *opaque)
     bql_unlock();
     rcu_unregister_thread();
     return NULL;
+}
+
+void cpus_set_halt_polling(bool on)
+{
+    halts_poll = on;
 }
 
 static void throttle_tick(void *opaque);

@@ -7,9 +7,12 @@
  */
 #include "tcg/tcg-internal.h"
 #include "util/atomic.h"
+#include "util/counters.h"
 
 #include <setjmp.h>
 #include <string.h>
+
+COUNTER(jit_interpreted, "guest instructions that the interpreter ran, counted when it leaves");
 
 typedef struct InterpJump {
     const struct InterpBlock *to; /* atomic; NULL: not linked */
@@ -37,6 +40,7 @@ typedef struct Interp {
     const InterpBlock *block;
     uint64_t temp[TCG_MAX_TEMPS];
     uintptr_t result; /* when there is no next op */
+    volatile uint64_t *n_insns;
 } Interp;
 
 static uint64_t get(const Interp *in, IRRef r)
@@ -302,6 +306,7 @@ static void do_note(Interp *in, const IROp *op)
 {
     if (op->opc == IR_INSN) {
         in->env->insn_offset = op->imm;
+        ++*in->n_insns;
     } else if (op->opc == IR_STENV) {
         write_sized((uint8_t *)in->env + op->imm, get(in, op->a), op->mem);
     }
@@ -355,19 +360,20 @@ static void run(Interp *in, const void *host)
 
 static uintptr_t interp_enter(TCGEnv *env, const void *table_entry)
 {
-    Interp in = {.env = env};
+    volatile uint64_t n_insns = 0; /* what the jump back must not lose */
+    Interp in = {.env = env, .n_insns = &n_insns};
     sigjmp_buf unwind;
-    int reason = sigsetjmp(unwind, 0);
+    uintptr_t reason = sigsetjmp(unwind, 0);
 
-    if (reason) {
-        env->in_code = 0;
-        return reason;
+    if (!reason) {
+        env->unwind = &unwind;
+        env->in_code = 1;
+        run(&in, table_entry);
+        reason = in.result;
     }
-    env->unwind = &unwind;
-    env->in_code = 1;
-    run(&in, table_entry);
     env->in_code = 0;
-    return in.result;
+    counter_add(jit_interpreted, n_insns);
+    return reason;
 }
 
 static G_GNUC_NORETURN void interp_exit_to_loop(TCGEnv *env, unsigned reason)

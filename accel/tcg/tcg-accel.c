@@ -20,6 +20,7 @@ static bool tcg_accel_init(GError **error)
     if (tcg_accel_config.perf && !perf_map_open(error)) {
         return false;
     }
+    cpus_set_halt_polling(!tcg_accel_config.no_halt_polling);
     tb_maint_init();
     code_pages_init();
     tcg_dirty_init();
@@ -51,6 +52,7 @@ static bool start_compiler(const TCGGuest *guest, GError **error)
         .no_jump_table = tcg_accel_config.no_jump_table,
         .no_page_slots = tcg_accel_config.no_page_slots,
         .no_loop_regs = tcg_accel_config.no_loop_regs,
+        .no_short_jumps = tcg_accel_config.no_short_jumps,
     };
 
     if (tcg_accel_config.lockstep) {

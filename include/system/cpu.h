@@ -139,6 +139,7 @@ MemTxResult cpu_memory_rw_debug(CPUState *cpu, vaddr addr, void *buf, uint64_t l
 
 /* --- vCPU threads: system/cpus.c; big lock --- */
 void cpus_init(void);
+void cpus_set_halt_polling(bool on); /* default: on.  Before vCPU threads start, or while they are stopped */
 bool cpus_start_threads(GError **error); /* after the machine is complete; vCPUs wait stopped */
 void pause_all_vcpus(void);
 void resume_all_vcpus(void);

@@ -93,7 +93,7 @@ static inline ptrdiff_t code_buffer_delta(const CodeBuffer *cb)
 /* Options of the compiler; each optimisation has its switch.  Constant after tcg_init(). */
 typedef struct TCGConfig {
     bool interpreter; /* run IR in C: portable back end and oracle */
-    bool no_optimize, no_chain, no_fp_inline, no_jump_table, no_loop_regs, no_page_slots;
+    bool no_optimize, no_chain, no_fp_inline, no_jump_table, no_loop_regs, no_page_slots, no_short_jumps;
 } TCGConfig;
 
 /* Once: thunks are compiled into a buffer of their own.  @guest: register names and the pinning order. */

@@ -9,15 +9,28 @@
  */
 #include "tcg/x86_64/emit.h"
 
+#include "util/counters.h"
 #include <string.h>
+
+COUNTER(jit_short_jumps, "jumps and polls whose code is shorter than with 'no-short-jumps'");
+
+static bool use_short_jump(Emit *e)
+{
+    e->n_short_jumps += !tcg_state.config.no_short_jumps;
+    return !tcg_state.config.no_short_jumps;
+}
 
 /*
  * Returns the condition that holds afterwards if somebody wants the thread.  A comparison with esp fuses with the
  * jump, which one of memory with 0 does not, and no other register has a value that is known everywhere.
  */
-static int emit_poll(Asm *a)
+static int emit_poll(Emit *e)
 {
-    asm_alu(a, ALU_CMP, 0, RSP, ENV(exit_request));
+    if (!use_short_jump(e)) {
+        asm_alu_imm(&e->a, ALU_CMP, 0, ENV(exit_request), 0);
+        return CC_NE;
+    }
+    asm_alu(&e->a, ALU_CMP, 0, RSP, ENV(exit_request));
     return CC_B;
 }
 
@@ -33,7 +46,7 @@ void emit_table_entry(Emit *e)
     asm_byte(a, 0x88);
     asm_u32(a, -e->b->page_offset);
     asm_store(a, 1, ENV(page_base), RCX);
-    asm_jcc(a, emit_poll(a), x86_host.thunks.exit_table);
+    asm_jcc(a, emit_poll(e), x86_host.thunks.exit_table);
     e->code->entry = asm_offset(a);
     memcpy(&e->code->alive, a->start + e->code->table_entry, sizeof(e->code->alive));
 }
@@ -170,14 +183,21 @@ static void add_chained_jump(Emit *e, int64_t target)
         s->arg = code->n_jumps++;
         code->jumps[s->arg].patch = asm_offset(&e->a) - 4;
         code->jumps[s->arg].target = target;
+        e->n_short_jumps += (uintptr_t)(e->a.p - 4) % 4 != 0;
     }
 }
 
-/* Padding that a rel32 which would start @ahead bytes from now needs so as to lie within 8 aligned bytes. */
+/*
+ * Padding that a rel32 which would start @ahead bytes from now needs so as to lie within 8 aligned bytes.  The long
+ * form has it aligned.
+ */
 static unsigned rel32_padding(const Emit *e, unsigned ahead)
 {
     unsigned off = (uintptr_t)(e->a.p + ahead) & 7;
 
+    if (tcg_state.config.no_short_jumps) {
+        return -off & 3;
+    }
     return off > 4 ? 8 - off : 0;
 }
 
@@ -210,7 +230,7 @@ static void emit_jump(Emit *e, const IROp *op)
     if (is_backward(e, label, op->imm)) {
         SlowPath *s = new_slow(e, slow_poll);
 
-        slow_from(e, s, emit_poll(&e->a));
+        slow_from(e, s, emit_poll(e));
     }
     if (label) {
         if (label->placed) {
@@ -312,7 +332,7 @@ static void emit_branch(Emit *e, const IROp *op)
     }
     if (is_backward(e, label, op->imm)) {
         poll = new_slow(e, slow_branch_poll);
-        slow_from(e, poll, emit_poll(&e->a));
+        slow_from(e, poll, emit_poll(e));
     }
     start = asm_offset(&e->a);
     compare(e, op);
@@ -344,6 +364,7 @@ static void emit_branch(Emit *e, const IROp *op)
 static void emit_table_jump(Emit *e)
 {
     Asm *a = &e->a;
+    int scale = 3;
     int32_t table = ENV_DISP(jump) + (int32_t)(e->b->jump_mode * sizeof(JumpTableEntry) << JUMP_TABLE_BITS);
 
     if (e->b->jump_mode >= TCG_MMU_MODES || tcg_state.config.no_jump_table) {
@@ -352,10 +373,16 @@ static void emit_table_jump(Emit *e)
     }
     /* jump_table_index() * 16: the low half of eax times 8, as pc is even. */
     _Static_assert(sizeof(JumpTableEntry) == 16 && JUMP_TABLE_BITS == 15, "index by the low 16 bits of pc");
-    asm_modrm(a, A_0F | 0xb7, 0, RCX, rm_reg(RAX), 0);
-    asm_alu(a, ALU_CMP, 1, RAX, rm_sib(RBP, RCX, 3, table + (int32_t)offsetof(JumpTableEntry, pc)));
+    if (use_short_jump(e)) {
+        asm_modrm(a, A_0F | 0xb7, 0, RCX, rm_reg(RAX), 0);
+    } else {
+        asm_lea(a, 0, RCX, rm_sib(NO_REG, RAX, 3, 0));
+        asm_alu_imm(a, ALU_AND, 0, rm_reg(RCX), 0xffff * 8);
+        scale = 0;
+    }
+    asm_alu(a, ALU_CMP, 1, RAX, rm_sib(RBP, RCX, scale, table + (int32_t)offsetof(JumpTableEntry, pc)));
     asm_jcc(a, CC_NE, x86_host.thunks.lookup);
-    asm_modrm(a, 0xff, 0, 4, rm_sib(RBP, RCX, 3, table + (int32_t)offsetof(JumpTableEntry, host)), 0);
+    asm_modrm(a, 0xff, 0, 4, rm_sib(RBP, RCX, scale, table + (int32_t)offsetof(JumpTableEntry, host)), 0);
 }
 
 static void emit_jump_far(Emit *e, const IROp *op)
@@ -485,4 +512,5 @@ void emit_finish(Emit *e)
         fp_enter_loop(e, label);
         asm_patch_to(&e->a, asm_jmp_forward(&e->a), label->loop);
     }
+    counter_add(jit_short_jumps, e->n_short_jumps);
 }

@@ -162,7 +162,7 @@ struct Emit {
 
     uint8_t active_slots;      /* bit per slot of env->scratch that an open group uses */
     const MemGroup *rcx_group; /* whose slot rcx holds, from the op before */
-    unsigned n_labels, n_fixups, n_slow, n_groups, n_loops;
+    unsigned n_labels, n_fixups, n_slow, n_groups, n_loops, n_short_jumps;
     EmitLabel labels[IR_MAX_LABELS]; /* from here on nothing is cleared for a new block */
     bool in_loop[IR_MAX_OPS]; /* if there are labels */
     uint8_t op_group[IR_MAX_OPS];    /* number of the op's group + 1, or 0 */

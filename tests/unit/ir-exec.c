@@ -18,7 +18,7 @@ CodeBuffer code_buffer;
 unsigned slow_loads, lookups, fp_checks;
 uint64_t fault_addr, fault_pc;
 const void *lookup_result;
-bool baseline;
+bool baseline, long_jumps;
 
 static uint8_t ram[GUEST_SIZE] __attribute__((aligned(4096)));
 static TCGEnv *expected; /* what the interpreter left */
@@ -144,7 +144,7 @@ void reset_env(void)
 
 void use_backend(bool interpreter)
 {
-    TCGConfig config = {.interpreter = interpreter};
+    TCGConfig config = {.interpreter = interpreter, .no_short_jumps = long_jumps};
     GError *error = NULL;
 
     tcg_init(&config, &runtime, &guest, &error);

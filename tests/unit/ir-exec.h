@@ -19,7 +19,8 @@ extern CodeBuffer code_buffer;
 extern unsigned slow_loads, lookups, fp_checks; /* what the runtime was asked for */
 extern uint64_t fault_addr, fault_pc;
 extern const void *lookup_result; /* what lookups give; NULL: they leave with TCG_EXIT_LOOKUP */
-extern bool baseline; /* use_backend() forgets the host's extensions */
+extern bool baseline;   /* use_backend() forgets the host's extensions */
+extern bool long_jumps; /* use_backend() takes the long form of jumps */
 
 void ir_exec_init(void);
 void use_backend(bool interpreter);
@@ -50,7 +51,7 @@ IRRef random_fp(GRand *r);
 void random_fp_op(GRand *r);
 void load_fp_vars(GRand *r);
 
-/* --- tests: each file's, and those that are run again as on a host without extensions --- */
+/* --- tests: each file's, and those that are run again in another configuration --- */
 
 void add_flow_tests(void);
 void add_fp_tests(void);
@@ -59,6 +60,7 @@ void add_loop_tests(void);
 void add_memory_tests(void);
 void add_optimize_tests(void);
 
+void test_loop_polls(void);
 void test_memory(void);
 void test_shared_checks(void);
 void test_fp_single(void);

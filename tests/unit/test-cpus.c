@@ -9,6 +9,7 @@
 #include "system/machine.h"
 #include "system/memory.h"
 #include "system/runstate.h"
+#include "util/counters.h"
 
 #define N_CPUS 3
 
@@ -204,6 +205,20 @@ static void test_no_wakeup_is_lost(void)
     }
     bql_lock();
     vm_stop(RUN_STATE_PAUSED);
+}
+
+COUNTER_EXTERN(cpus_polls);
+COUNTER_EXTERN(cpus_polls_in_vain);
+
+/* The same when halted vCPUs sleep at once. */
+static void test_halts_without_polling(void)
+{
+    uint64_t before = counter_read(cpus_polls) + counter_read(cpus_polls_in_vain);
+
+    cpus_set_halt_polling(false);
+    test_no_wakeup_is_lost();
+    cpus_set_halt_polling(true);
+    g_assert_cmpuint(counter_read(cpus_polls) + counter_read(cpus_polls_in_vain), ==, before);
 }
 
 static void test_stop_ends_wfi(void)
@@ -407,6 +422,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpus/queued-work/runs-on-the-cpu", test_work_runs_on_the_cpu);
     g_test_add_func("/cpus/wfi/interrupt-ends-it", test_interrupt_ends_wfi);
     g_test_add_func("/cpus/wfi/no-wake-up-is-lost", test_no_wakeup_is_lost);
+    g_test_add_func("/cpus/wfi/no-wake-up-is-lost-without-polling", test_halts_without_polling);
     g_test_add_func("/cpus/wfi/stop-ends-it", test_stop_ends_wfi);
     g_test_add_func("/cpus/exclusive/section-is-alone", test_exclusive_section_is_alone);
     g_test_add_func("/cpus/exclusive/safe-work-is-alone", test_safe_work_is_alone);

@@ -28,7 +28,7 @@ static uint64_t request_exit(TCGEnv *e, uint64_t a, uint64_t b, uint64_t c)
     return a + b + c;
 }
 
-static void test_loop_polls(void)
+void test_loop_polls(void)
 {
     for (int interpreter = 0; interpreter < 2; interpreter++) {
         use_backend(interpreter);

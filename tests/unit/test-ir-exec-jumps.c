@@ -2,6 +2,8 @@
 /* What the short code of jumps must not lose: odd and empty addresses at the table, patching wherever a rel32 lies. */
 #include "ir-exec.h"
 
+#include "util/counters.h"
+
 static void make_indirect(TCGCode *code)
 {
     begin_block();
@@ -127,8 +129,8 @@ static void check_links(const TCGCode *code, const TCGCode *targets)
     }
 }
 
-/* Linking one jump of a block changes nothing else, wherever in its 8 bytes the rel32 lies. */
-static void test_links_at_every_alignment(void)
+/* Returns a bit for each place within 8 bytes that a rel32 had. */
+static unsigned link_everywhere(void)
 {
     unsigned seen = 0;
 
@@ -150,10 +152,42 @@ static void test_links_at_every_alignment(void)
         }
         check_links(&code, targets);
     }
+    return seen;
+}
+
+/* Linking one jump of a block changes nothing else, wherever in its 8 bytes the rel32 lies. */
+static void test_links_at_every_alignment(void)
+{
+    unsigned seen = link_everywhere();
+
 #ifdef __x86_64__
     g_assert_cmphex(seen, ==, 0x1f);
 #endif
 }
+
+#ifdef __x86_64__
+COUNTER_EXTERN(jit_short_jumps);
+
+/* The same, and polls and the table too. */
+static void test_long_jumps(void)
+{
+    uint64_t before;
+
+    long_jumps = true;
+    before = counter_read(jit_short_jumps);
+    g_assert_cmphex(link_everywhere(), ==, 0x11);
+    test_odd_target();
+    test_empty_entries();
+    test_loop_polls();
+    g_assert_cmpuint(counter_read(jit_short_jumps), ==, before);
+    long_jumps = false;
+    link_everywhere();
+    g_assert_cmpuint(counter_read(jit_short_jumps), >, before);
+    before = counter_read(jit_short_jumps);
+    test_loop_polls();
+    g_assert_cmpuint(counter_read(jit_short_jumps), >, before);
+}
+#endif
 
 void add_jump_tests(void)
 {
@@ -161,4 +195,7 @@ void add_jump_tests(void)
     g_test_add_func("/tcg/jump/empty-entries-match-nothing", test_empty_entries);
     g_test_add_func("/tcg/jump/odd-target-is-no-host-address", test_odd_target_is_not_a_host_address);
     g_test_add_func("/tcg/jump/links-at-every-alignment", test_links_at_every_alignment);
+#ifdef __x86_64__
+    g_test_add_func("/tcg/jump/long-form-works-too", test_long_jumps);
+#endif
 }
