@@ -153,8 +153,8 @@ bool reader_bytes(StreamReader *reader, void *data, size_t size)
 
         if (!n && size >= LARGE) {
             n = receive_past(reader, to, size);
-        } else {
-            n = n || !fill(reader) ? n : MIN(size, reader->end - reader->start);
+        } else if (n || fill(reader)) {
+            n = MIN(size, reader->end - reader->start);
             memcpy(to, reader->buffer + reader->start, n);
             reader->start += n;
         }

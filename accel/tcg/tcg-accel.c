@@ -61,6 +61,9 @@ static bool start_compiler(const TCGGuest *guest, GError **error)
     return tcg_init(&config, &runtime, guest, error);
 }
 
+/* The leak checker's, in builds that have one: what is reachable from there is in use. */
+void __lsan_register_root_region(const void *start, size_t size) __attribute__((weak));
+
 static bool tcg_cpu_realize(CPUState *cpu, GError **error)
 {
     TcgCpu *tc;
@@ -87,6 +90,9 @@ static bool tcg_cpu_realize(CPUState *cpu, GError **error)
         (tcg_accel_config.lockstep && !lockstep_init(tc, error))) {
         munmap(tc, sizeof(*tc));
         return false;
+    }
+    if (__lsan_register_root_region) {
+        __lsan_register_root_region(tc, sizeof(*tc));
     }
     cpu->accel = tc;
     tcg_cpus_add(tc);
