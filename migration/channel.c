@@ -399,6 +399,13 @@ bool channel_finish(Channel *channel, GError **error)
     return true;
 }
 
+void channel_send_last(Channel *channel, const void *data, size_t size)
+{
+    if (send(channel->out_fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        /* nobody hears them */
+    }
+}
+
 /* Somebody else may have taken the name meanwhile.  Any thread. */
 static void remove_socket_path(const Channel *channel)
 {

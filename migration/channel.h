@@ -96,6 +96,8 @@ uint64_t channel_file_size(Channel *channel);
  * (exec).  Does nothing for sockets.
  */
 bool channel_finish(Channel *channel, GError **error);
+/* Last words over a socket: as far as they go without waiting, also when it was cancelled. */
+void channel_send_last(Channel *channel, const void *data, size_t size);
 /* Any thread: every wait in this channel, now or later, fails with "cancelled". */
 void channel_cancel(Channel *channel);
 void channel_free(Channel *channel); /* NULL is fine */

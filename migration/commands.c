@@ -4,6 +4,7 @@
 
 #include "api/command.h"
 #include "postcopy.h"
+#include "source.h"
 #include "system/clock.h"
 #include "util/error.h"
 
@@ -166,6 +167,7 @@ static void fill_outgoing(QueryReply *r, MigrationInfo *info)
 {
     bool completed = info->status == MIGRATION_COMPLETED;
     bool postcopy = info->status >= MIGRATION_POSTCOPY_ACTIVE && info->status <= MIGRATION_POSTCOPY_RECOVER;
+    bool handover = info->status == MIGRATION_HANDOVER_PAUSED || info->status == MIGRATION_HANDOVER_RECOVER;
 
     r->has_status = true;
     r->status = (int)info->status;
@@ -184,7 +186,8 @@ static void fill_outgoing(QueryReply *r, MigrationInfo *info)
     r->has_breakdown = completed;
     r->downtime = info->downtime_ns / 1000000;
     fill_breakdown(&r->breakdown, &info->parts);
-    r->has_expected = !completed && !postcopy && info->status != MIGRATION_FAILED && info->status != MIGRATION_CANCELLED;
+    r->has_expected = !completed && !postcopy && !handover && info->status != MIGRATION_FAILED &&
+                      info->status != MIGRATION_CANCELLED;
     r->expected_downtime = info->expected_downtime_ns / 1000000;
     r->error_desc = g_steal_pointer(&info->error);
 }
@@ -363,6 +366,12 @@ static void show_line(Progress *p, const char *text)
     p->wait->print(p->wait, line);
 }
 
+/* The user has to do something, for which the prompt is needed. */
+static bool waits_for_link(const MigrationInfo *info)
+{
+    return info->status == MIGRATION_POSTCOPY_PAUSED || info->status == MIGRATION_HANDOVER_PAUSED;
+}
+
 static void show_summary(Progress *p, MigrationInfo *info)
 {
     g_autoptr(GString) out = g_string_new("\n");
@@ -377,6 +386,9 @@ static void show_summary(Progress *p, MigrationInfo *info)
                                (double)info->downtime_ns / 1e6);
         fill_breakdown(&d, &info->parts);
         print_breakdown(out, &d);
+    } else if (waits_for_link(info)) {
+        g_string_append_printf(out, "%s: %s\n", migration_status_names[info->status],
+                               info->error ? info->error : "the link to the destination broke");
     } else if (info->error) {
         g_string_append_printf(out, "Error: %s; the machine goes on here\n", info->error);
     } else {
@@ -394,10 +406,9 @@ static void progress_tick(void *opaque)
     migration_get_info(&info);
     line = progress_line(&info);
     show_line(p, line);
-    if (migration_is_busy()) {
+    if (!migration_is_final(info.status) && !waits_for_link(&info)) {
         timer_mod(&p->timer, clock_get_ns(CLOCK_TYPE_REALTIME) + PROGRESS_NS);
     } else {
-        migration_get_info(&info);
         show_summary(p, &info);
         p->wait->resume(p->wait);
         g_free(p);
@@ -471,7 +482,9 @@ static const Field continue_args[] = {
 
 static bool run_continue(CommandContext *ctx, const void *args, void *reply, GError **error)
 {
-    return migration_continue((MigrationStatus)((const ContinueArgs *)args)->state, error);
+    MigrationStatus state = (MigrationStatus)((const ContinueArgs *)args)->state;
+
+    return state == MIGRATION_HANDOVER_PAUSED ? incoming_seize(error) : migration_continue(state, error);
 }
 
 COMMAND(migrate, .qmp = "migrate", .hmp = "migrate",
@@ -480,5 +493,5 @@ COMMAND(migrate, .qmp = "migrate", .hmp = "migrate",
 COMMAND(migrate_cancel, .qmp = "migrate_cancel", .hmp = "migrate_cancel", .help = "cancel the migration",
         .run = run_cancel);
 COMMAND(migrate_continue, .qmp = "migrate-continue", .hmp = "migrate_continue",
-        .help = "go on after pre-switchover", .args = continue_args, .args_size = sizeof(ContinueArgs),
+        .help = "go on after pre-switchover; at a destination in handover-paused: take the machine", .args = continue_args, .args_size = sizeof(ContinueArgs),
         .run = run_continue);

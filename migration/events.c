@@ -15,6 +15,8 @@ const char *const migration_status_names[MIGRATION_STATUS_NUM + 1] = {
     [MIGRATION_POSTCOPY_PAUSED] = "postcopy-paused",
     [MIGRATION_POSTCOPY_RECOVER_SETUP] = "postcopy-recover-setup",
     [MIGRATION_POSTCOPY_RECOVER] = "postcopy-recover",
+    [MIGRATION_HANDOVER_PAUSED] = "handover-paused",
+    [MIGRATION_HANDOVER_RECOVER] = "handover-recover",
     [MIGRATION_COMPLETED] = "completed",
     [MIGRATION_FAILED] = "failed",
 };

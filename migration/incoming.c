@@ -8,6 +8,8 @@
  *                                                   any error v  incoming_cancel()
  *                                                    FAILED or CANCELLED
  *
+ * A link that breaks when all was loaded, but the machine not handed over: handover-incoming.c.
+ *
  * The load runs on a thread of its own; it takes the big lock for device states only, and lets it go while it waits
  * for the peer.  The machine starts after all was loaded, and in the native profile only when the source has said that
  * it gave the machine up.
@@ -33,38 +35,6 @@ static Incoming incoming = {
 };
 
 /* --- the way back --- */
-
-void incoming_set_way_back(Incoming *in, Channel *channel)
-{
-    LOCK_GUARD(&in->way_back_lock);
-
-    in->way_back = channel;
-}
-
-bool incoming_send_more(Incoming *in, uint16_t type, const void *data, uint16_t size, const void *more,
-                        size_t more_size, GError **error)
-{
-    uint8_t head[4];
-    struct iovec iov[3] = {
-        {head, sizeof(head)}, {(void *)(uintptr_t)data, size}, {(void *)(uintptr_t)more, more_size}};
-    LOCK_GUARD(&in->way_back_lock);
-
-    stw_be_p(head, type);
-    stw_be_p(head + 2, size);
-    return in->way_back ? channel_writev(in->way_back, iov, 3, error)
-                        : fail(error, "there is no way back to the source");
-}
-
-bool incoming_send(Incoming *in, uint16_t type, const void *data, uint16_t size, GError **error)
-{
-    return incoming_send_more(in, type, data, size, NULL, 0, error);
-}
-
-bool incoming_send_u32(Incoming *in, uint16_t type, uint32_t value, GError **error)
-{
-    value = cpu_to_be32(value);
-    return incoming_send(in, type, &value, sizeof(value), error);
-}
 
 static bool pong(SectionLoader *loader, uint32_t cookie)
 {
@@ -101,18 +71,6 @@ static void return_path_opened(SectionLoader *loader)
         !incoming_send(in, RETURN_PATH_SWITCHOVER_ACK, NULL, 0, &error)) {
         reader_take_error(loader->reader, error);
     }
-}
-
-void incoming_send_failure(Incoming *in, const char *message)
-{
-    if (!in->return_path) {
-        return;
-    }
-    if (in->loader.config.profile == STATE_PROFILE_NATIVE) {
-        incoming_send(in, RETURN_PATH_REASON, message, (uint16_t)MIN(strlen(message), RETURN_PATH_MAX), NULL);
-    }
-    incoming_send_u32(in, RETURN_PATH_SHUT, 1, NULL);
-    incoming_set_way_back(in, NULL);
 }
 
 /* --- load --- */
@@ -207,21 +165,6 @@ bool incoming_commit(Incoming *in, GError **error)
     return in->committed || fail(error, "cancelled");
 }
 
-/* Tells the source, and waits for the machine when it is to be handed over. */
-static bool take_machine(Incoming *in, StreamReader *reader, GError **error)
-{
-    if (!incoming_commit(in, error)) {
-        return false;
-    }
-    if (in->return_path && !incoming_send_u32(in, RETURN_PATH_SHUT, 0, error)) {
-        return false;
-    }
-    if (in->loader.config.handover && !sections_await_command(&in->loader, STREAM_COMMAND_HANDOVER)) {
-        return reader_ok(reader, error);
-    }
-    return true;
-}
-
 /* Big lock. */
 void incoming_start_machine(void)
 {
@@ -265,12 +208,13 @@ static bool run_load(Incoming *in, StreamReader *reader, GError **error)
     ram_load_clear(&in->ram);
     incoming_flush_cpus();
     bql_unlock();
-    if ((!ok && !reader_ok(reader, error)) || !take_machine(in, reader, error)) {
+    if ((!ok && !reader_ok(reader, error)) || !handover_take(in, error)) {
         return false;
     }
     bql_lock();
     incoming_start_machine();
     bql_unlock();
+    handover_confirm(in);
     return true;
 }
 
@@ -351,7 +295,7 @@ static bool may_start(Incoming *in, GError **error)
     if (runstate_get() != RUN_STATE_INMIGRATE) {
         return fail(error, "the machine does not wait for an incoming migration (-incoming was not given)");
     }
-    if (in->channel || in->status == MIGRATION_POSTCOPY_PAUSED) {
+    if (in->channel || in->status == MIGRATION_POSTCOPY_PAUSED || in->status == MIGRATION_HANDOVER_PAUSED) {
         return fail(error, "an incoming migration is active already");
     }
     return true;
@@ -389,7 +333,7 @@ bool incoming_start(const char *uri, bool exit_on_error, GError **error)
     memset(&in->postcopy, 0, sizeof(in->postcopy));
     in->address = channel->address ? json_node_copy(channel->address) : NULL;
     in->channel = channel;
-    in->cancelled = in->committed = in->return_path = false;
+    in->cancelled = in->committed = in->seized = in->quit = in->return_path = false;
     in->exit_on_error = exit_on_error;
     migration_options_copy(&in->options, migration_options());
     stream_config_local(&in->local, &in->options);
@@ -400,33 +344,48 @@ bool incoming_start(const char *uri, bool exit_on_error, GError **error)
     return true;
 }
 
+/* The source may have given the machine up or not: the user decides. */
+static bool in_broken_handover(const Incoming *in)
+{
+    return in->status == MIGRATION_HANDOVER_PAUSED || in->status == MIGRATION_HANDOVER_RECOVER;
+}
+
 void incoming_cancel(void)
 {
     LOCK_GUARD(&incoming.lock);
 
-    if (incoming.channel && !incoming.committed) {
+    if (in_broken_handover(&incoming) || (incoming.channel && !incoming.committed)) {
         incoming.cancelled = true;
-        channel_cancel(incoming.channel);
+        if (incoming.channel) {
+            channel_cancel(incoming.channel);
+        }
+        cond_broadcast(&incoming.changed);
     }
 }
 
-/* --- postcopy --- */
+/* --- links that break --- */
 
 static bool in_postcopy(const Incoming *in)
 {
     return in->status >= MIGRATION_POSTCOPY_ACTIVE && in->status <= MIGRATION_POSTCOPY_RECOVER;
 }
 
+/* All is loaded, and the last word of the source is waited for. */
+static bool in_handover(const Incoming *in)
+{
+    return (in->status == MIGRATION_ACTIVE && in->committed) || in_broken_handover(in);
+}
+
 void incoming_shutdown(void)
 {
     lock_acquire(&incoming.lock);
-    incoming.postcopy.quit = true;
-    if (in_postcopy(&incoming) && incoming.channel) {
+    incoming.quit = true;
+    if ((in_postcopy(&incoming) || in_handover(&incoming)) && incoming.channel) {
         channel_cancel(incoming.channel);
     }
     cond_broadcast(&incoming.changed);
     lock_release(&incoming.lock);
-    postcopy_epilogue_pause();
+    epilogue_pause();
     postcopy_pages_abandon();
 }
 
@@ -434,47 +393,68 @@ bool incoming_pause(void)
 {
     LOCK_GUARD(&incoming.lock);
 
-    if (!in_postcopy(&incoming) || !incoming.channel) {
-        return postcopy_epilogue_pause();
+    if ((!in_postcopy(&incoming) && !in_handover(&incoming)) || !incoming.channel) {
+        return epilogue_pause();
     }
     channel_cancel(incoming.channel);
     return true;
 }
 
+/* The lock is held; @channel is taken over. */
+static bool listen_again(Incoming *in, Channel *channel, GError **error)
+{
+    JsonNode *address = channel->address ? json_node_copy(channel->address) : NULL;
+    bool ok = true;
+
+    if (in->status == MIGRATION_COMPLETED && epilogue_due()) {
+        ok = epilogue_start(in, channel, error);
+    } else if (in->status == MIGRATION_POSTCOPY_PAUSED || in->status == MIGRATION_HANDOVER_PAUSED) {
+        in->next = channel;
+        in->status = in->status == MIGRATION_POSTCOPY_PAUSED ? MIGRATION_POSTCOPY_RECOVER_SETUP
+                                                             : MIGRATION_HANDOVER_RECOVER;
+        cond_broadcast(&in->changed);
+    } else {
+        channel_free(channel);
+        ok = fail(error, "there is no broken postcopy or handover to recover");
+    }
+    if (ok) { /* a refusal changes nothing */
+        JsonNode *old = in->address;
+
+        in->address = address;
+        address = old;
+    }
+    g_clear_pointer(&address, json_node_unref);
+    return ok;
+}
+
 bool incoming_recover(const char *uri, GError **error)
 {
     Channel *channel = channel_open(uri, true, error);
+    MigrationStatus status;
+    bool ok;
 
     if (!channel) {
         return false;
     }
     lock_acquire(&incoming.lock);
-    if (incoming.status == MIGRATION_COMPLETED && postcopy_epilogue_due()) {
-        JsonNode *address = channel->address ? json_node_copy(channel->address) : NULL;
-        bool ok = postcopy_epilogue_start(&incoming, channel, error);
-
-        if (ok) {
-            JsonNode *old = incoming.address;
-
-            incoming.address = address;
-            address = old;
-        }
-        lock_release(&incoming.lock);
-        g_clear_pointer(&address, json_node_unref);
-        return ok;
-    }
-    if (incoming.status != MIGRATION_POSTCOPY_PAUSED) {
-        lock_release(&incoming.lock);
-        channel_free(channel);
-        return fail(error, "there is no broken postcopy to recover");
-    }
-    incoming.postcopy.next = channel;
-    incoming.status = MIGRATION_POSTCOPY_RECOVER_SETUP;
-    g_clear_pointer(&incoming.address, json_node_unref);
-    incoming.address = channel->address ? json_node_copy(channel->address) : NULL;
-    cond_broadcast(&incoming.changed);
+    ok = listen_again(&incoming, channel, error);
+    status = incoming.status;
     lock_release(&incoming.lock);
-    migration_emit_status(MIGRATION_POSTCOPY_RECOVER_SETUP);
+    if (ok && status != MIGRATION_COMPLETED) {
+        migration_emit_status(status);
+    }
+    return ok;
+}
+
+bool incoming_seize(GError **error)
+{
+    LOCK_GUARD(&incoming.lock);
+
+    if (incoming.status != MIGRATION_HANDOVER_PAUSED) {
+        return fail(error, "no machine waits here for a broken handover");
+    }
+    incoming.seized = true;
+    cond_broadcast(&incoming.changed);
     return true;
 }
 

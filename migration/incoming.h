@@ -22,8 +22,6 @@ typedef struct PostcopyIncoming {
     /* under the lock */
     bool run;        /* the machine is ours */
     bool ended;      /* the listener is through */
-    bool quit;       /* the process ends, or the package failed */
-    Channel *next;   /* what migrate-recover listens on */
     Channel *urgent_channel;
     bool urgent_ended; /* nothing more comes over it */
     bool urgent_done;  /* nothing more is expected from it; atomic, too */
@@ -34,11 +32,14 @@ typedef struct PostcopyIncoming {
 typedef struct Incoming {
     /* under the lock */
     Lock lock; /* RANK_MIGRATION */
-    Cond changed; /* postcopy */
+    Cond changed; /* postcopy, broken links */
     MigrationStatus status;
     Channel *channel;
+    Channel *next; /* what migrate-recover listens on */
     bool cancelled;
     bool committed; /* the source was told that all is loaded, or postcopy began: cancel is too late */
+    bool seized;    /* the user says that the machine is ours */
+    bool quit;      /* no other link is waited for: the process ends, or postcopy's package failed */
     char *error;
     JsonNode *address;
     /* constant while the thread runs */
@@ -67,7 +68,7 @@ void incoming_flush_cpus(void);
 /* From here on cancel does nothing; false when cancelled already. */
 bool incoming_commit(Incoming *in, GError **error);
 
-/* --- the way back: any thread --- */
+/* --- incoming-link.c: the way back, any thread --- */
 void incoming_set_way_back(Incoming *in, Channel *channel);
 /* One message, with @more behind it that its size does not count. */
 bool incoming_send_more(Incoming *in, uint16_t type, const void *data, uint16_t size, const void *more,
@@ -77,6 +78,19 @@ bool incoming_send_u32(Incoming *in, uint16_t type, uint32_t value, GError **err
 
 /* The last message, with the reason for sources that understand it; once. */
 void incoming_send_failure(Incoming *in, const char *message);
+
+/* --- incoming-link.c: broken links, the thread that reads --- */
+void incoming_drop_link(Incoming *in);
+/* In status @paused, until migrate-recover; false: cancelled, seized, or the process ends. */
+bool incoming_await_link(Incoming *in, MigrationStatus paused, const char *why);
+/* Waits for the source's connection: reader and way back are its. */
+bool incoming_accept_link(Incoming *in, GError **error);
+
+/* --- handover-incoming.c --- */
+/* All is loaded: tells the source, and waits until the machine is ours.  False: it is not. */
+bool handover_take(Incoming *in, GError **error);
+/* The machine has been started: the source may forget it. */
+void handover_confirm(Incoming *in);
 
 /* --- postcopy-incoming.c --- */
 /* SectionLoader.command, of both threads. */
@@ -90,11 +104,17 @@ bool postcopy_send_bitmap(Incoming *in, const char *name, const unsigned long *r
 /* --- postcopy-epilogue.c --- */
 /* All memory has come, of these blocks. */
 void postcopy_epilogue_remember(const GPtrArray *blocks);
-/* A postcopy has completed here: migrate-recover can only mean that the source does not know. */
-bool postcopy_epilogue_due(void);
+
+/* --- epilogue.c --- */
+/* What is said over one more link to a source that does not know of the end. */
+typedef bool (*EpilogueTell)(Incoming *in, StreamReader *reader, GError **error);
+/* A migration has completed here whose source may not know it. */
+void epilogue_remember(EpilogueTell tell);
+/* There was one: migrate-recover can only mean that. */
+bool epilogue_due(void);
 /* Tells the source that connects to @channel, which is taken over. */
-bool postcopy_epilogue_start(Incoming *in, Channel *channel, GError **error);
+bool epilogue_start(Incoming *in, Channel *channel, GError **error);
 /* Ends that; false: there is none. */
-bool postcopy_epilogue_pause(void);
+bool epilogue_pause(void);
 
 #endif

@@ -24,6 +24,8 @@ typedef enum MigrationStatus {
     MIGRATION_POSTCOPY_PAUSED,
     MIGRATION_POSTCOPY_RECOVER_SETUP,
     MIGRATION_POSTCOPY_RECOVER,
+    MIGRATION_HANDOVER_PAUSED,
+    MIGRATION_HANDOVER_RECOVER,
     MIGRATION_COMPLETED,
     MIGRATION_FAILED,
     MIGRATION_STATUS_NUM,
@@ -54,9 +56,9 @@ bool migration_start(const char *uri, GError **error);
 void migration_cancel(void);
 /* The rest of the memory is to follow the machine. */
 bool migration_start_postcopy(GError **error);
-/* A new link for a broken postcopy. */
+/* A new link for a broken postcopy or handover. */
 bool migration_resume(const char *uri, GError **error);
-/* Breaks the link of a postcopy; false without one.  Any thread. */
+/* Breaks the link of a postcopy or handover; false without one.  Any thread. */
 bool migration_pause(void);
 bool migration_continue(MigrationStatus state, GError **error);
 void migration_get_info(MigrationInfo *info); /* any thread */
@@ -75,6 +77,8 @@ void incoming_shutdown(void);
 /* The destination's side of migrate-pause and migrate-recover.  Any thread. */
 bool incoming_pause(void);
 bool incoming_recover(const char *uri, GError **error);
+/* Status HANDOVER_PAUSED: the machine is ours, the user says so.  Any thread. */
+bool incoming_seize(GError **error);
 
 /* --- events.c, any thread --- */
 void migration_emit_status(MigrationStatus status);

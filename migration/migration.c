@@ -116,7 +116,7 @@ static void reset(Migration *m, Channel *channel)
     stream_config_local(&m->config, &m->options);
     m->channel = channel;
     m->committed = m->may_continue = m->stopped = m->acknowledged = m->given_away = false;
-    m->start_postcopy = false;
+    m->start_postcopy = m->taken_back = false;
     g_clear_pointer(&m->error_text, g_free);
     memset(&m->ram, 0, sizeof(m->ram));
     memset(&m->stats, 0, sizeof(m->stats));
@@ -197,7 +197,7 @@ void migration_cancel(void)
     migration_emit_status(MIGRATION_CANCELLING);
 }
 
-/* --- postcopy --- */
+/* --- postcopy and broken links --- */
 
 bool migration_start_postcopy(GError **error)
 {
@@ -218,21 +218,29 @@ bool migration_start_postcopy(GError **error)
 bool migration_resume(const char *uri, GError **error)
 {
     Migration *m = migration_source();
+    MigrationStatus old = migration_get_status(m);
+    MigrationStatus next = old == MIGRATION_POSTCOPY_PAUSED ? MIGRATION_POSTCOPY_RECOVER_SETUP
+                                                            : MIGRATION_HANDOVER_RECOVER;
     Channel *channel;
 
-    if (migration_get_status(m) != MIGRATION_POSTCOPY_PAUSED) {
-        return fail(error, "there is no broken postcopy to resume");
+    if (old != MIGRATION_POSTCOPY_PAUSED && old != MIGRATION_HANDOVER_PAUSED) {
+        return fail(error, "there is no broken postcopy or handover to resume");
     }
     channel = channel_open(uri, false, error);
     if (!channel) {
         return false;
     }
     lock_acquire(&m->lock);
+    if (m->taken_back) {
+        lock_release(&m->lock);
+        channel_free(channel);
+        return fail(error, "the machine runs here again");
+    }
     m->channel = channel; /* PAUSED has none, and only we leave it */
-    migration_set_status_locked(m, MIGRATION_POSTCOPY_RECOVER_SETUP);
+    migration_set_status_locked(m, next);
     cond_broadcast(&m->cond);
     lock_release(&m->lock);
-    migration_emit_status(MIGRATION_POSTCOPY_RECOVER_SETUP);
+    migration_emit_status(next);
     return true;
 }
 
@@ -241,25 +249,32 @@ static bool in_postcopy(MigrationStatus status)
     return status >= MIGRATION_POSTCOPY_ACTIVE && status <= MIGRATION_POSTCOPY_RECOVER;
 }
 
+/* The machine may be the destination's already, and the link is all that tells. */
+static bool in_handover(const Migration *m)
+{
+    return (m->status == MIGRATION_DEVICE && m->committed && m->config.handover) ||
+           m->status == MIGRATION_HANDOVER_PAUSED || m->status == MIGRATION_HANDOVER_RECOVER;
+}
+
 bool migration_pause(void)
 {
     Migration *m = migration_source();
     LOCK_GUARD(&m->lock);
 
-    if (!in_postcopy(m->status) || !m->channel) {
+    if ((!in_postcopy(m->status) && !in_handover(m)) || !m->channel) {
         return false;
     }
     channel_cancel(m->channel);
     return true;
 }
 
-/* The process ends: a postcopy that waits for a link waits no longer. */
-static void give_up_postcopy(Migration *m)
+/* The process ends: who waits for a link waits no longer. */
+static void give_up_link(Migration *m)
 {
     LOCK_GUARD(&m->lock);
 
     m->quit = true;
-    if (in_postcopy(m->status) && m->channel) {
+    if ((in_postcopy(m->status) || in_handover(m)) && m->channel) {
         channel_cancel(m->channel);
     }
     cond_broadcast(&m->cond);
@@ -332,7 +347,7 @@ void migration_shutdown(void)
     Migration *m = migration_source();
 
     migration_cancel();
-    give_up_postcopy(m);
+    give_up_link(m);
     incoming_cancel();
     incoming_shutdown();
     if (m->thread) {

@@ -19,39 +19,12 @@ typedef struct Arrived {
     uint64_t pages;
 } Arrived;
 
-static struct {
-    Lock lock;
-    GPtrArray *arrived; /* of Arrived *; NULL: no postcopy has completed here */
-    Channel *channel;   /* of the link that is being waited for, or told; NULL: none */
-} epilogue = {.lock = LOCK_INITIALIZER(RANK_LEAF, "postcopy epilogue")};
-
-void postcopy_epilogue_remember(const GPtrArray *blocks)
-{
-    GPtrArray *arrived = g_ptr_array_new_with_free_func(g_free);
-
-    for (unsigned i = 0; i < blocks->len; i++) {
-        const RAMBlock *block = g_ptr_array_index(blocks, i);
-        Arrived *a = g_new0(Arrived, 1);
-
-        g_strlcpy(a->name, block->idstr, sizeof(a->name));
-        a->pages = ram_block_pages(block);
-        g_ptr_array_add(arrived, a);
-    }
-    LOCK_GUARD(&epilogue.lock);
-    g_clear_pointer(&epilogue.arrived, g_ptr_array_unref);
-    epilogue.arrived = arrived;
-}
-
-bool postcopy_epilogue_due(void)
-{
-    LOCK_GUARD(&epilogue.lock);
-    return epilogue.arrived != NULL;
-}
+static GPtrArray *arrived; /* of Arrived *; written before the epilogue is remembered */
 
 static const Arrived *find(const char *name)
 {
-    for (unsigned i = 0; i < epilogue.arrived->len; i++) {
-        const Arrived *a = g_ptr_array_index(epilogue.arrived, i);
+    for (unsigned i = 0; i < arrived->len; i++) {
+        const Arrived *a = g_ptr_array_index(arrived, i);
 
         if (!strcmp(a->name, name)) {
             return a;
@@ -99,7 +72,7 @@ static bool take_empty_part(StreamReader *reader, GError **error)
            fail(error, "RAM comes once more");
 }
 
-static bool tell_again(Incoming *in, Channel *channel, StreamReader *reader, GError **error)
+static bool tell_again(Incoming *in, StreamReader *reader, GError **error)
 {
     bool ok = true;
 
@@ -113,7 +86,7 @@ static bool tell_again(Incoming *in, Channel *channel, StreamReader *reader, GEr
             ok = take_empty_part(reader, error);
             break;
         case SECTION_EOF:
-            return (reader_ok(reader, error) && incoming_send_u32(in, RETURN_PATH_SHUT, 0, error));
+            return reader_ok(reader, error) && incoming_send_u32(in, RETURN_PATH_SHUT, 0, error);
         default:
             ok = fail(error, "a section is not due here");
         }
@@ -121,54 +94,16 @@ static bool tell_again(Incoming *in, Channel *channel, StreamReader *reader, GEr
     return ok && reader_ok(reader, error);
 }
 
-static gpointer epilogue_thread(gpointer opaque)
+void postcopy_epilogue_remember(const GPtrArray *blocks)
 {
-    Incoming *in = opaque;
-    Channel *channel = epilogue.channel; /* ours until we take it out */
-    StreamReader *reader = reader_new(channel);
-    GError *error = NULL;
-    bool ok;
+    arrived = g_ptr_array_new_with_free_func(g_free);
+    for (unsigned i = 0; i < blocks->len; i++) {
+        const RAMBlock *block = g_ptr_array_index(blocks, i);
+        Arrived *a = g_new0(Arrived, 1);
 
-    channel->keep_listening = true; /* the source may make its second connection: nothing comes over it */
-    ok = channel_prepare(channel, &error) &&
-         (channel->bidirectional || fail(&error, "postcopy needs a socket, '%s' is none", channel->uri));
-    if (ok) {
-        incoming_set_way_back(in, channel);
-        ok = tell_again(in, channel, reader, &error);
-        incoming_set_way_back(in, NULL);
+        g_strlcpy(a->name, block->idstr, sizeof(a->name));
+        a->pages = ram_block_pages(block);
+        g_ptr_array_add(arrived, a);
     }
-    if (!ok) {
-        error_report("telling the source that all memory has come: %s", error->message);
-        g_error_free(error);
-    }
-    reader_free(reader);
-    lock_acquire(&epilogue.lock);
-    epilogue.channel = NULL;
-    lock_release(&epilogue.lock);
-    channel_free(channel);
-    return NULL;
-}
-
-bool postcopy_epilogue_start(Incoming *in, Channel *channel, GError **error)
-{
-    lock_acquire(&epilogue.lock);
-    if (epilogue.channel) {
-        lock_release(&epilogue.lock);
-        channel_free(channel);
-        return fail(error, "this machine waits for its source already");
-    }
-    epilogue.channel = channel;
-    lock_release(&epilogue.lock);
-    g_thread_unref(g_thread_new("mig/epilogue", epilogue_thread, in));
-    return true;
-}
-
-bool postcopy_epilogue_pause(void)
-{
-    LOCK_GUARD(&epilogue.lock);
-
-    if (epilogue.channel) {
-        channel_cancel(epilogue.channel);
-    }
-    return epilogue.channel != NULL;
+    epilogue_remember(tell_again);
 }

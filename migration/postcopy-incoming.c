@@ -23,7 +23,7 @@
 #define LOOK_NS (INT64_C(2) * 1000 * 1000)
 
 TRACE_EVENT(postcopy_listen, "%" PRIu64 " pages are missing");
-TRACE_EVENT(postcopy_link_broke, "%s");
+TRACE_EVENT(postcopy_urgent_broke, "%s");
 
 /* --- before the package --- */
 
@@ -121,7 +121,7 @@ static gpointer urgent_thread(gpointer opaque)
         reader = reader_new(channel);
         reader_set_place(reader, "postcopy-preempt");
         if (!ram_load_placed(reader, &in->ram, &last) && !atomic_read(&in->postcopy.urgent_done)) {
-            trace(postcopy_link_broke, reader->error->message);
+            trace(postcopy_urgent_broke, reader->error->message);
             channel_cancel(leader);
         }
         reader_free(reader);
@@ -181,53 +181,17 @@ static bool all_came(Incoming *in)
 
 static void drop_link(Incoming *in)
 {
-    Channel *channel;
-
     atomic_set(&in->postcopy.asking, false);
     channel_cancel(in->channel);
-    incoming_set_way_back(in, NULL);
     stop_urgent(in);
     section_loader_clear(&in->postcopy.loader);
-    g_clear_pointer(&in->reader, reader_free);
-    lock_acquire(&in->lock);
-    channel = g_steal_pointer(&in->channel);
-    lock_release(&in->lock);
-    channel_free(channel);
-}
-
-/* Until migrate-recover; false: the process ends. */
-static bool await_link(Incoming *in, const char *why)
-{
-    PostcopyIncoming *pc = &in->postcopy;
-    bool go_on;
-
-    trace(postcopy_link_broke, why);
-    lock_acquire(&in->lock);
-    g_free(in->error);
-    in->error = g_strdup(why);
-    go_on = !pc->quit;
-    lock_release(&in->lock);
-    if (!go_on) {
-        return false;
-    }
-    incoming_set_status(in, MIGRATION_POSTCOPY_PAUSED);
-    lock_acquire(&in->lock);
-    while (!pc->next && !pc->quit) {
-        cond_wait(&in->changed, &in->lock);
-    }
-    in->channel = g_steal_pointer(&pc->next);
-    go_on = in->channel && !pc->quit;
-    lock_release(&in->lock);
-    return go_on;
+    incoming_drop_link(in);
 }
 
 static bool accept_link(Incoming *in, GError **error)
 {
     in->channel->keep_listening = in->options.capabilities[CAPABILITY_POSTCOPY_PREEMPT];
-    if (!channel_prepare(in->channel, error)) {
-        return false;
-    }
-    return in->channel->bidirectional || fail(error, "postcopy needs a socket, '%s' is none", in->channel->uri);
+    return incoming_accept_link(in, error);
 }
 
 /* False: the process ends. */
@@ -237,12 +201,10 @@ static bool recover(Incoming *in)
     GError *error = NULL;
 
     drop_link(in);
-    while (await_link(in, why)) {
+    while (incoming_await_link(in, MIGRATION_POSTCOPY_PAUSED, why)) {
         if (accept_link(in, &error)) {
-            in->reader = reader_new(in->channel);
             section_loader_continue(&in->postcopy.loader, &in->loader, in->reader);
             in->postcopy.recovering = true;
-            incoming_set_way_back(in, in->channel);
             incoming_set_status(in, MIGRATION_POSTCOPY_RECOVER);
             return true;
         }
@@ -466,7 +428,7 @@ static bool await_run(Incoming *in, GError **error)
     PostcopyIncoming *pc = &in->postcopy;
     LOCK_GUARD(&in->lock);
 
-    while (!pc->run && !pc->ended && !pc->quit) {
+    while (!pc->run && !pc->ended && !in->quit) {
         cond_wait(&in->changed, &in->lock);
     }
     return pc->run || fail(error, "the source has ended the migration without handing the machine over");
@@ -477,7 +439,7 @@ static void stop_listener(Incoming *in)
 {
     LOCK_GUARD(&in->lock);
 
-    in->postcopy.quit = true;
+    in->quit = true;
     if (in->channel) {
         channel_cancel(in->channel);
     }

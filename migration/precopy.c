@@ -7,8 +7,7 @@
  * held just before the device states are saved: after that one nothing can change any more.
  *
  * Until the destination has confirmed (or the file is on disk) the machine is ours, and runs again after any failure.
- * In the native profile over sockets the destination confirms that everything is loaded, then the source gives up the
- * machine and says so (HANDOVER), then the destination starts: there is no moment with two running machines.
+ * In the native profile over sockets there is no moment with two running machines: handover-source.c.
  */
 #include <poll.h>
 #include <string.h>
@@ -55,6 +54,9 @@ static bool check_channel(Migration *m, GError **error)
     /* a snapshot's machine stays here: nobody answers, nothing is handed over */
     m->config.handover = m->config.profile == STATE_PROFILE_NATIVE && m->channel->bidirectional &&
                          !m->options.capabilities[CAPABILITY_BACKGROUND_SNAPSHOT];
+    if (m->config.handover && !handover_new_id(m, error)) {
+        return false;
+    }
     m->config.unfinished = m->channel->seekable;
     m->config.records = m->config.profile == STATE_PROFILE_NATIVE && m->config.mapped_ram;
     m->return_path = m->config.handover || m->options.capabilities[CAPABILITY_RETURN_PATH] ||
@@ -351,18 +353,18 @@ static bool mid_pass_sync_due(Migration *m)
 
 /* --- the way back --- */
 
-/*
- * Reads what the destination answers, until its SHUT or, when @until_ack, until it agrees to the switchover.  A SHUT that
- * says why the load failed becomes the error.
- */
-static bool read_answers(Migration *m, bool until_ack, GError **error)
+/* The messages that end a wait. */
+typedef enum Answer { ANSWER_ACK, ANSWER_SHUT, ANSWER_TAKEN } Answer;
+
+/* Reads what the destination answers until @wanted comes.  A SHUT that says why the load failed becomes the error. */
+static bool read_answers(Migration *m, Answer wanted, GError **error)
 {
     g_autofree char *reason = NULL;
     StreamReader *reader;
 
     m->answers = m->answers ? m->answers : reader_new(m->channel);
     reader = m->answers;
-    while (!(until_ack && m->acknowledged)) {
+    while (!(wanted == ANSWER_ACK && m->acknowledged)) {
         uint16_t type = reader_be16(reader), size = reader_be16(reader);
         char data[RETURN_PATH_MAX + 1] = "";
 
@@ -377,10 +379,12 @@ static bool read_answers(Migration *m, bool until_ack, GError **error)
             g_free(reason);
             reason = g_strndup(data, size);
         } else if (type == RETURN_PATH_SHUT && size == 4) {
-            if (ldl_be_p(data) == 0 && !until_ack) {
+            if (ldl_be_p(data) == 0 && wanted == ANSWER_SHUT) {
                 return true;
             }
             return fail(error, "the destination failed: %s", reason ? reason : "it gave no reason");
+        } else if (type == RETURN_PATH_TAKEN && size == 0 && wanted == ANSWER_TAKEN) {
+            return true;
         } else if (type == RETURN_PATH_SWITCHOVER_ACK && size == 0) {
             m->acknowledged = true;
         } else if (type != RETURN_PATH_PONG || size != 4) {
@@ -395,9 +399,14 @@ static bool read_answers(Migration *m, bool until_ack, GError **error)
     return false;
 }
 
-static bool await_answer(Migration *m, GError **error)
+bool source_await_taken(Migration *m, GError **error)
 {
-    return read_answers(m, false, error);
+    return read_answers(m, ANSWER_TAKEN, error);
+}
+
+bool source_await_shut(Migration *m, GError **error)
+{
+    return read_answers(m, ANSWER_SHUT, error);
 }
 
 /* switchover-ack: the machine runs on until the destination is ready for it. */
@@ -407,7 +416,7 @@ static bool may_switch_over(Migration *m, GError **error)
         return true;
     }
     writer_flush(m->writer);
-    return writer_ok(m->writer, error) && read_answers(m, true, error);
+    return writer_ok(m->writer, error) && read_answers(m, ANSWER_ACK, error);
 }
 
 /* --- until the switchover --- */
@@ -529,8 +538,7 @@ static bool save_final_state(Migration *m, StreamWriter *devices, GError **error
     return writer_ok(m->writer, error);
 }
 
-/* The machine is given up.  Under the big lock, so that no "cont" comes between the check and the new state. */
-static bool give_up_machine(Migration *m, GError **error)
+bool source_give_up_machine(Migration *m, GError **error)
 {
     bool ok;
 
@@ -543,20 +551,6 @@ static bool give_up_machine(Migration *m, GError **error)
     return ok;
 }
 
-static bool deliver_with_handover(Migration *m, const GByteArray *devices, GError **error)
-{
-    writer_bytes(m->writer, devices->data, devices->len);
-    if (!writer_flush(m->writer)) {
-        return writer_ok(m->writer, error);
-    }
-    if (!await_answer(m, error) || !give_up_machine(m, error)) {
-        return false;
-    }
-    stream_command(m->writer, STREAM_COMMAND_HANDOVER, NULL, 0);
-    writer_flush(m->writer);
-    return writer_ok(m->writer, error);
-}
-
 /* All is on disk before the file says that it is complete. */
 static bool deliver_to_file(Migration *m, const GByteArray *devices, GError **error)
 {
@@ -565,7 +559,7 @@ static bool deliver_to_file(Migration *m, const GByteArray *devices, GError **er
 
     writer_bytes(m->writer, devices->data, devices->len);
     writer_flush(m->writer);
-    return writer_ok(m->writer, error) && channel_finish(m->channel, error) && give_up_machine(m, error) &&
+    return writer_ok(m->writer, error) && channel_finish(m->channel, error) && source_give_up_machine(m, error) &&
            channel_pwritev(m->channel, &iov, 1, m->file_start, error) && channel_finish(m->channel, error);
 }
 
@@ -579,12 +573,12 @@ static bool deliver_to_peer(Migration *m, const GByteArray *devices, GError **er
     if (!writer_flush(m->writer)) {
         return writer_ok(m->writer, error);
     }
-    if (!channel_poll(m->channel, m->channel->out_fd, POLLOUT, error) || !give_up_machine(m, error)) {
+    if (!channel_poll(m->channel, m->channel->out_fd, POLLOUT, error) || !source_give_up_machine(m, error)) {
         return false;
     }
     writer_u8(m->writer, devices->data[devices->len - 1]);
     writer_flush(m->writer);
-    return writer_ok(m->writer, error) && (!m->return_path || await_answer(m, error)) &&
+    return writer_ok(m->writer, error) && (!m->return_path || source_await_shut(m, error)) &&
            channel_finish(m->channel, error);
 }
 
@@ -594,7 +588,7 @@ static bool deliver(Migration *m, const GByteArray *devices, GError **error)
     bool ok;
 
     if (m->config.handover) {
-        ok = deliver_with_handover(m, devices, error);
+        ok = handover_run(m, devices, error);
     } else if (m->channel->seekable) {
         ok = deliver_to_file(m, devices, error);
     } else {
@@ -660,7 +654,7 @@ static void ask_for_reason(Migration *m, GError **error)
     if (!m->return_path || !m->writer || !m->writer->error || !migration_going_on(m, NULL)) {
         return;
     }
-    await_answer(m, &answer);
+    source_await_shut(m, &answer);
     if (answer && g_str_has_prefix(answer->message, "the destination failed")) {
         g_clear_error(error);
         g_propagate_error(error, answer);

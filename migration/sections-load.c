@@ -107,6 +107,9 @@ static bool load_godwit(SectionLoader *loader)
     loader->config.profile = STATE_PROFILE_NATIVE;
     loader->config.handover = flags & 1;
     loader->config.records = flags & 2;
+    if (loader->config.handover) {
+        reader_bytes(loader->reader, loader->config.id, sizeof(loader->config.id));
+    }
     return !loader->reader->error;
 }
 
@@ -325,7 +328,7 @@ static bool load_next_part(SectionLoader *loader, uint8_t type)
     return load_part(loader, type, id);
 }
 
-static bool load_command(SectionLoader *loader, int wanted)
+static bool load_command(SectionLoader *loader)
 {
     StreamReader *reader = loader->reader;
     uint16_t command, size;
@@ -335,9 +338,6 @@ static bool load_command(SectionLoader *loader, int wanted)
     size = reader_be16(reader);
     if (reader->error) {
         return false;
-    }
-    if (wanted >= 0) {
-        return command == wanted && size == 0 ? true : reader_fail(reader, "command %u is not due here", command);
     }
     switch (command) {
     case STREAM_COMMAND_OPEN_RETURN_PATH:
@@ -448,7 +448,7 @@ static bool load_one(SectionLoader *loader, uint8_t *type)
     case SECTION_END:
         return load_next_part(loader, *type);
     case SECTION_COMMAND:
-        return load_command(loader, -1);
+        return load_command(loader);
     case SECTION_EOF:
         return true;
     default:
@@ -501,13 +501,4 @@ void section_loader_continue(SectionLoader *loader, const SectionLoader *first, 
     while (g_hash_table_iter_next(&iter, &id, &entry)) {
         g_hash_table_insert(loader->by_id, id, entry);
     }
-}
-
-bool sections_await_command(SectionLoader *loader, StreamCommand command)
-{
-    reader_set_place(loader->reader, "end of the stream");
-    if (reader_u8(loader->reader) != SECTION_COMMAND) {
-        return loader->reader->error ? false : reader_fail(loader->reader, "command %u is missing", command);
-    }
-    return load_command(loader, command);
 }

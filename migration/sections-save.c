@@ -31,6 +31,9 @@ void sections_write_header(StreamWriter *writer, const StreamConfig *config)
     if (config->profile == STATE_PROFILE_NATIVE) {
         write_subsection_head(writer, "configuration/godwit");
         writer_u8(writer, (uint8_t)(config->handover | config->records << 1));
+        if (config->handover) {
+            writer_bytes(writer, config->id, sizeof(config->id));
+        }
     }
 }
 

@@ -36,7 +36,9 @@ typedef enum StreamCommand {
     STREAM_COMMAND_POSTCOPY_RESUME = 9,
     STREAM_COMMAND_RECV_BITMAP = 10,
     STREAM_COMMAND_SWITCHOVER_START = 11,
-    STREAM_COMMAND_HANDOVER = 0x4757, /* ours, after the vmdesc: the machine is the destination's now */
+    /* ours, after the vmdesc and SHUT 0, each with the migration's id */
+    STREAM_COMMAND_HANDOVER = 0x4757, /* the machine is the destination's now */
+    STREAM_COMMAND_KEEP = 0x4758,     /* it is not, and never will be */
 } StreamCommand;
 
 /* Messages on the way back: u16 type, u16 size, data. */
@@ -49,6 +51,7 @@ enum {
     RETURN_PATH_RESUME_ACK = 6,   /* u32 1 */
     RETURN_PATH_SWITCHOVER_ACK = 7, /* the source may stop its machine */
     RETURN_PATH_REASON = 0x4757, /* ours: text, why the SHUT that follows is not 0 */
+    RETURN_PATH_TAKEN = 0x4758,  /* ours: HANDOVER came and the machine was started */
     RETURN_PATH_MAX = 512,
 };
 
@@ -58,6 +61,7 @@ typedef struct StreamConfig {
     StateProfile profile;
     bool mapped_ram;
     bool handover; /* native: the destination waits for STREAM_COMMAND_HANDOVER before it runs */
+    uint8_t id[16]; /* with .handover: of this migration, so that nobody else takes the machine */
     bool records; /* native fixed-ram: blocks have a record with checksums */
     bool unfinished; /* writing a file: the true magic number comes when everything is on disk */
     bool has_uuid;
@@ -119,7 +123,5 @@ bool sections_load_package(SectionLoader *loader);
 void section_loader_continue(SectionLoader *loader, const SectionLoader *first, StreamReader *reader);
 /* When missing is an error: has every device of this machine had its section? */
 bool sections_check_devices(SectionLoader *loader);
-/* Waits for one command of that number. */
-bool sections_await_command(SectionLoader *loader, StreamCommand command);
 
 #endif

@@ -13,7 +13,7 @@
  *                                                FAILED                         CANCELLING --finish()--> CANCELLED
  *
  * After migrate-start-postcopy DEVICE leads to POSTCOPY_ACTIVE, where the machine is the destination's; broken links:
- * postcopy-link.c.
+ * postcopy-link.c.  A link that breaks while DEVICE hands the machine over leads to HANDOVER_PAUSED: handover-source.c.
  *
  * migration_set_status_locked() makes every transition and holds them to this drawing.
  * After FAILED and CANCELLED the machine is as it was before.
@@ -57,12 +57,15 @@ static const uint32_t legal_next[MIGRATION_STATUS_NUM] = {
     [MIGRATION_CANCELLED] = S(SETUP),
     [MIGRATION_ACTIVE] = S(PRE_SWITCHOVER) | S(DEVICE) | ENDS,
     [MIGRATION_PRE_SWITCHOVER] = S(DEVICE) | ENDS,
-    [MIGRATION_DEVICE] = S(COMPLETED) | S(POSTCOPY_ACTIVE) | ENDS,
+    [MIGRATION_DEVICE] = S(COMPLETED) | S(POSTCOPY_ACTIVE) | S(HANDOVER_PAUSED) | ENDS,
     /* the machine is elsewhere: only the end of the process makes it FAILED */
     [MIGRATION_POSTCOPY_ACTIVE] = S(COMPLETED) | S(POSTCOPY_PAUSED) | S(FAILED),
     [MIGRATION_POSTCOPY_PAUSED] = S(POSTCOPY_RECOVER_SETUP) | S(FAILED),
     [MIGRATION_POSTCOPY_RECOVER_SETUP] = S(POSTCOPY_RECOVER) | S(POSTCOPY_PAUSED) | S(FAILED),
     [MIGRATION_POSTCOPY_RECOVER] = S(POSTCOPY_ACTIVE) | S(POSTCOPY_PAUSED) | S(FAILED),
+    /* the machine may be elsewhere: FAILED when it was taken back, or at the end of the process */
+    [MIGRATION_HANDOVER_PAUSED] = S(HANDOVER_RECOVER) | S(FAILED),
+    [MIGRATION_HANDOVER_RECOVER] = S(COMPLETED) | S(HANDOVER_PAUSED) | S(FAILED),
     [MIGRATION_COMPLETED] = S(SETUP),
     [MIGRATION_FAILED] = S(SETUP),
 #undef S

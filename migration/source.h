@@ -24,7 +24,8 @@ typedef struct Migration {
     Channel *channel;
     bool committed;     /* too late to cancel: the destination may run */
     bool may_continue;  /* migrate-continue was given */
-    bool quit;          /* the process ends: a broken postcopy waits no longer */
+    bool quit;          /* the process ends: a broken link is waited for no longer */
+    bool taken_back;    /* the user let the machine run here while the handover was broken */
     char *error_text;   /* why it failed */
 
     /* migration thread */
@@ -37,7 +38,7 @@ typedef struct Migration {
     RamState ram;
     RunState old_state;
     bool stopped;        /* by us: old_state is to be restored on failure */
-    bool given_away;     /* postcopy: the machine may run at the destination, and never runs here again */
+    bool given_away;     /* the machine may run at the destination: whatever fails, it is not started here */
     double busy_seconds, busy_bytes; /* of the bandwidth measurement, fading */
     uint64_t left_at_sync, left_before; /* bytes to send right after the last sync, and the one before */
     int64_t fits_since_ns; /* when the machine could have been stopped first; 0: not yet */
@@ -74,6 +75,20 @@ bool migration_commit(Migration *m, GError **error);
 
 /* Whether the machine stands still since the switchover began.  Big lock. */
 bool source_still_stopped(GError **error);
+
+/*
+ * The machine is given up.  Takes the big lock, so that no "cont" comes between the check and the new state; from here on
+ * cancel does nothing.
+ */
+bool source_give_up_machine(Migration *m, GError **error);
+/* Until the destination says that it has loaded all; that it has started the machine. */
+bool source_await_shut(Migration *m, GError **error);
+bool source_await_taken(Migration *m, GError **error);
+
+/* handover-source.c */
+bool handover_new_id(Migration *m, GError **error);
+/* The end of the stream, and the machine.  False: nothing happened, or the end is open for good (.given_away). */
+bool handover_run(Migration *m, const GByteArray *devices, GError **error);
 
 /* postcopy-source.c: ADVISE, before RAM is listed. */
 bool postcopy_advise(Migration *m, GError **error);

@@ -15,6 +15,7 @@ enum {
     MAGIC = 0x5145564d,            /* "QEVM" */
     MAGIC_UNFINISHED = 0x47574950, /* "GWIP" */
     MAGIC_CHANNEL = 0x11223344,    /* a connection of multifd */
+    GODWIT_HANDOVER = 1,           /* of configuration/godwit: the migration's id follows */
     GODWIT_RECORDS = 2,            /* of configuration/godwit: fixed-ram blocks have records */
     MARK_EOF = 0,
     MARK_START = 1,
@@ -206,6 +207,9 @@ static bool walk_config_subsection(Walk *walk, JsonArray *capabilities)
         walk->native = true;
         flags = cursor_number(cursor, 1);
         walk->records = flags & GODWIT_RECORDS;
+        if (flags & GODWIT_HANDOVER) {
+            cursor_take(cursor, 16); /* the migration's id */
+        }
         json_object_set_int_member(report, "godwit-flags", (gint64)flags);
     } else {
         return cursor_fail(cursor, "configuration subsection '%s' is unknown", name);

@@ -44,7 +44,7 @@ void runstate_set(RunState state); /* big lock; only legal transitions, others a
 bool vm_stop(RunState state);
 bool vm_stop_force_state(RunState state); /* also when the machine does not run: sets the state */
 void vm_start(void);
-/* From now on the machine never runs in this process again, because it runs elsewhere.  @why: constant. */
+/* From now on the machine does not run in this process, because it runs elsewhere.  @why: constant; NULL: it may. */
 void vm_give_away(const char *why);
 const char *vm_given_away(void); /* why, or NULL */
 /* A handler learns of each change (running or not), with the big lock held: stop worker threads, flush, ... */

@@ -3,6 +3,7 @@
 #include "proxy.h"
 
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@ struct Proxy {
     int listener;
     char *to_path;
     gint lose; /* atomic */
+    ProxyCut cut; /* constant once a connection came */
     GThread *thread;
 };
 
@@ -22,21 +24,60 @@ static struct sockaddr_un address(const char *path)
     return addr;
 }
 
-/* False at the end. */
-static gboolean pass_on(int from, int to, gboolean lose)
-{
+/* What was passed on last. */
+typedef struct Chunk {
     char bytes[64 * 1024];
-    ssize_t n = read(from, bytes, sizeof(bytes));
+    ssize_t size;
+} Chunk;
 
-    for (ssize_t done = 0; done < n && !lose;) {
-        ssize_t some = send(to, bytes + done, (size_t)(n - done), MSG_NOSIGNAL);
+/* False at the end. */
+static gboolean pass_on(int from, int to, gboolean lose, Chunk *chunk)
+{
+    chunk->size = read(from, chunk->bytes, sizeof(chunk->bytes));
+    for (ssize_t done = 0; done < chunk->size && !lose;) {
+        ssize_t some = send(to, chunk->bytes + done, (size_t)(chunk->size - done), MSG_NOSIGNAL);
 
         if (some <= 0) {
             return FALSE;
         }
         done += some;
     }
-    return n > 0;
+    return chunk->size > 0;
+}
+
+static gboolean ends_with_shut(const Chunk *chunk)
+{
+    static const char shut[] = {0, 1, 0, 4, 0, 0, 0, 0};
+
+    return chunk->size >= (ssize_t)sizeof(shut) &&
+           !memcmp(chunk->bytes + chunk->size - sizeof(shut), shut, sizeof(shut));
+}
+
+/* What follows SHUT, as far as it goes. */
+static void pass_last_words(const Proxy *proxy, int from, int to, Chunk *chunk)
+{
+    if (pass_on(from, to, proxy->cut == PROXY_CUT_HANDOVER, chunk) && proxy->cut == PROXY_CUT_TAKEN) {
+        pass_on(to, from, TRUE, chunk);
+    }
+}
+
+static void pass_all(Proxy *proxy, int from, int to)
+{
+    struct pollfd fds[] = {{.fd = from, .events = POLLIN}, {.fd = to, .events = POLLIN}};
+    g_autofree Chunk *chunk = g_new0(Chunk, 1);
+    gboolean open = TRUE;
+
+    while (open) {
+        poll(fds, 2, -1);
+        open = !fds[0].revents || pass_on(from, to, FALSE, chunk);
+        if (open && fds[1].revents) {
+            open = pass_on(to, from, g_atomic_int_get(&proxy->lose), chunk);
+            if (open && proxy->cut && ends_with_shut(chunk)) {
+                pass_last_words(proxy, from, to, chunk);
+                return;
+            }
+        }
+    }
 }
 
 static gpointer proxy_thread(gpointer opaque)
@@ -44,16 +85,10 @@ static gpointer proxy_thread(gpointer opaque)
     Proxy *proxy = opaque;
     struct sockaddr_un addr = address(proxy->to_path);
     int from = accept(proxy->listener, NULL, NULL), to = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct pollfd fds[] = {{.fd = from, .events = POLLIN}, {.fd = to, .events = POLLIN}};
-    gboolean open = TRUE;
 
     g_assert_cmpint(from, >=, 0);
     g_assert_cmpint(connect(to, (struct sockaddr *)&addr, sizeof(addr)), ==, 0);
-    while (open) {
-        poll(fds, 2, -1);
-        open = (!fds[0].revents || pass_on(from, to, FALSE)) &&
-               (!fds[1].revents || pass_on(to, from, g_atomic_int_get(&proxy->lose)));
-    }
+    pass_all(proxy, from, to);
     close(from);
     close(to);
     return NULL;
@@ -76,6 +111,11 @@ Proxy *proxy_new(const char *from_path, const char *to_path)
 void proxy_lose_answers(Proxy *proxy)
 {
     g_atomic_int_set(&proxy->lose, 1);
+}
+
+void proxy_cut(Proxy *proxy, ProxyCut what)
+{
+    proxy->cut = what;
 }
 
 void proxy_free(Proxy *proxy)

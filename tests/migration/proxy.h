@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Somebody between source and destination, who may lose what the destination answers. */
+/* Somebody between source and destination, who may lose what they say. */
 #ifndef TESTS_MIGRATION_PROXY_H
 #define TESTS_MIGRATION_PROXY_H
 
@@ -11,6 +11,9 @@ typedef struct Proxy Proxy;
 Proxy *proxy_new(const char *from_path, const char *to_path);
 /* From here on nothing comes back. */
 void proxy_lose_answers(Proxy *proxy);
+/* The link breaks after SHUT 0: with what the source says then, or with the destination's answer to that. */
+typedef enum ProxyCut { PROXY_CUT_NOTHING, PROXY_CUT_HANDOVER, PROXY_CUT_TAKEN } ProxyCut;
+void proxy_cut(Proxy *proxy, ProxyCut what);
 /* After both ends are through. */
 void proxy_free(Proxy *proxy);
 

@@ -28,16 +28,22 @@ class Wrong(Exception):
     pass
 
 
-class CuttingProxy:
-    """Passes bytes both ways between two unix sockets and closes both after `limit` bytes towards the destination."""
+SHUT = bytes([0, 1, 0, 4, 0, 0, 0, 0])  # "all is loaded", before the machine changes hands
 
-    def __init__(self, path, target, limit):
+
+class CuttingProxy:
+    """Passes bytes both ways between two unix sockets and closes both: after `limit` bytes towards the destination, or
+    after SHUT with what the source says then ('handover'), or with the destination's answer to that ('taken')."""
+
+    def __init__(self, path, target, limit, lose=None):
         self.limit = limit
+        self.lose = lose
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(1)
         self.target = target
         self.passed = 0
+        self.shut = self.handed_over = False
         self.cut = False
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -46,29 +52,40 @@ class CuttingProxy:
         source, _ = self.listener.accept()
         destination = socket.socket(socket.AF_UNIX)
         destination.connect(self.target)
-        back = threading.Thread(target=self.pump, args=(destination, source), daemon=True)
+        back = threading.Thread(target=self.pump, args=(destination, source, False), daemon=True)
         back.start()
-        self.pump(source, destination, self.limit)
-        for end in (source, destination):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        self.pump(source, destination, True)
+        self.close(source, destination)
         back.join(10)
         source.close()
         destination.close()
         self.listener.close()
 
-    def pump(self, a, b, limit=None):
+    @staticmethod
+    def close(*ends):
+        for end in ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def pump(self, a, b, forward):
         try:
-            while limit is None or self.passed < limit:
-                data = a.recv(65536 if limit is None else min(65536, limit - self.passed))
+            while not forward or self.passed < self.limit:
+                data = a.recv(min(65536, self.limit - self.passed) if forward else 65536)
                 if not data:
                     return
-                b.sendall(data)
-                if limit is not None:
+                if (self.lose == 'handover' and forward and self.shut) or \
+                        (self.lose == 'taken' and not forward and self.handed_over):
+                    break
+                if forward:
+                    self.handed_over = self.shut
                     self.passed += len(data)
+                else:
+                    self.shut = self.shut or data.endswith(SHUT)
+                b.sendall(data)
             self.cut = True
+            self.close(a, b)
         except OSError:
             pass
 
@@ -139,12 +156,27 @@ class Kills(Machines):
         return machine.qmp('query-migrate').get('status')
 
     def ended(self, machine):
-        return self.status(machine) in ('completed', 'failed', 'cancelled')
+        """In handover-paused somebody has to decide."""
+        return self.status(machine) in ('completed', 'failed', 'cancelled', 'handover-paused')
+
+    def undecided(self, machine):
+        return self.ask(machine, 'query-migrate').get('status') == 'handover-paused'
+
+    def settle(self, source, destination):
+        """The link broke in the handover: another one settles it, unless the destination has died."""
+        self.note('handovers that another link settled')
+        self.wait('the end of the load', lambda: self.undecided(destination) or self.running(destination))
+        if self.running(source):
+            raise Wrong('the source runs while it is in doubt')
+        uri = 'unix:' + self.new_path('again')
+        destination.qmp('migrate-recover', uri=uri)
+        source.qmp('migrate', uri=uri, resume=True)
+        self.wait('the end of the handover', lambda: self.status(source) == 'completed')
 
     def exactly_one(self, source, destination):
         """The machine that runs, now that the attempt is over on the source, if it lives; the other one ends."""
-        self.wait('the end of the load',
-                  lambda: self.ask(destination, 'query-status').get('status') != 'inmigrate', 30)
+        self.wait('the end of the load', lambda: self.undecided(destination) or
+                  self.ask(destination, 'query-status').get('status') != 'inmigrate', 30)
         running = [m for m in (source, destination) if self.alive(m) and self.running(m)]
         if len(running) != 1:
             states = [(m.name, m.qmp('query-status')['status'] if self.alive(m) else 'dead', m.log()[-200:])
@@ -185,12 +217,13 @@ class Kills(Machines):
         took_over = self.running(destination)
         destination.kill()
         self.wait('the end of the migration', lambda: self.ended(source))
-        if self.status(source) == 'completed':
-            # it was the destination's machine already: killing it is killing the machine; here it is again
+        if self.status(source) in ('completed', 'handover-paused'):
+            # it was, or may have been, the destination's machine: killing it is killing the machine; here it is again
             self.note('killed destinations that had the machine' if took_over else 'killed at the handover')
             if self.running(source):
                 raise Wrong('the source runs although it gave the machine up')
             source.qmp('cont')
+            self.wait('the end of the migration', lambda: self.status(source) in ('completed', 'failed'))
         else:
             self.note('destinations killed')
         return self.exactly_one(source, destination)
@@ -206,6 +239,9 @@ class Kills(Machines):
         self.note('sources killed')
         end = time.monotonic() + 30
         while self.alive(destination) and not self.running(destination) and time.monotonic() < end:
+            if self.undecided(destination):
+                self.note('machines of killed sources that the user took')
+                destination.qmp('migrate-continue', state='handover-paused')
             time.sleep(0.01)
         if self.alive(destination) and self.running(destination):
             self.note('sources killed after the machine had moved')
@@ -234,18 +270,15 @@ class Kills(Machines):
         target, front = self.new_path('t'), self.new_path('p')
         destination = self.destination('unix:' + target)
         limit = self.random.choice([self.random.randrange(1, 2000), self.random.randrange(1, STREAM_BYTES)])
-        proxy = CuttingProxy(front, target, limit)
+        lose = self.random.choice([None, None, 'handover', 'taken'])
+        proxy = CuttingProxy(front, target, 1 << 62 if lose else limit, lose)
         self.move(source, 'unix:' + front)
         self.random_moment()
         self.let_converge(source)
         self.wait('the end of the migration', lambda: self.ended(source))
         self.note('connections cut' if proxy.cut else 'connections that outlived the migration')
-        if self.status(source) == 'completed' and self.alive(destination):
-            self.wait('the end of the load', lambda: not self.alive(destination) or
-                      self.running(destination), 10)
-        if self.status(source) == 'completed' and not self.alive(destination):
-            self.note('cut between handover and start')
-            source.qmp('cont')
+        if self.status(source) == 'handover-paused':
+            self.settle(source, destination)
         return self.exactly_one(source, destination)
 
     def cancel(self, source):
