@@ -356,25 +356,50 @@ uint64_t channel_file_size(Channel *channel)
     return channel->seekable && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-/* The command that reads our stream decides whether it went well. */
+/* --- exec --- */
+
+#define LOOK_MS  5
+#define GRACE_MS 1000 /* between SIGTERM and SIGKILL */
+
+/* Whether the command has ended, with @status. */
+static bool child_ended(Channel *channel, int *status)
+{
+    pid_t got = waitpid(channel->child, status, WNOHANG);
+
+    if (got == channel->child || (got < 0 && errno != EINTR)) {
+        channel->child = 0;
+    }
+    return !channel->child;
+}
+
+/* Ends the command; what it says to that is its status. */
+static int end_child(Channel *channel)
+{
+    int status = 0;
+
+    kill(channel->child, SIGTERM);
+    for (int waited = 0; !child_ended(channel, &status); waited += LOOK_MS) {
+        if (waited == GRACE_MS) {
+            kill(channel->child, SIGKILL);
+        }
+        g_usleep(LOOK_MS * 1000);
+    }
+    return status;
+}
+
+/* The command that reads our stream decides whether it went well, also when a cancel ends it. */
 static bool wait_child(Channel *channel, GError **error)
 {
-    int status;
-    pid_t pid = channel->child;
+    int status = 0;
 
-    for (;;) {
-        pid_t got = waitpid(pid, &status, WNOHANG);
-
-        if (got == pid || (got < 0 && errno != EINTR)) {
+    while (!child_ended(channel, &status)) {
+        if (!check_cancelled(channel, NULL)) {
+            status = end_child(channel);
             break;
         }
-        if (!check_cancelled(channel, error)) {
-            return false;
-        }
         /* no fd tells of the end of a child here: wait for cancel, and look again */
-        poll(&(struct pollfd){.fd = channel->cancel_fd, .events = POLLIN}, 1, 5);
+        poll(&(struct pollfd){.fd = channel->cancel_fd, .events = POLLIN}, 1, LOOK_MS);
     }
-    channel->child = 0;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         return true;
     }
@@ -428,6 +453,11 @@ void channel_cancel(Channel *channel)
     remove_socket_path(channel); /* now: the process may end before the channel is freed */
 }
 
+bool channel_is_cancelled(const Channel *channel)
+{
+    return atomic_load_acquire(&channel->cancelled);
+}
+
 void channel_free(Channel *channel)
 {
     if (!channel) {
@@ -446,8 +476,7 @@ void channel_free(Channel *channel)
         close(channel->listener);
     }
     if (channel->child) {
-        kill(channel->child, SIGTERM);
-        waitpid(channel->child, NULL, 0);
+        end_child(channel);
     }
     close(channel->cancel_fd);
     remove_socket_path(channel);

@@ -93,13 +93,14 @@ void channel_stop_listening(Channel *leader);
 uint64_t channel_file_size(Channel *channel);
 /*
  * Everything has been written: makes it durable (file), or closes the pipe and waits for the command to end well
- * (exec).  Does nothing for sockets.
+ * (exec); a cancel ends the command.  Does nothing for sockets.
  */
 bool channel_finish(Channel *channel, GError **error);
 /* Last words over a socket: as far as they go without waiting, also when it was cancelled. */
 void channel_send_last(Channel *channel, const void *data, size_t size);
 /* Any thread: every wait in this channel, now or later, fails with "cancelled". */
 void channel_cancel(Channel *channel);
+bool channel_is_cancelled(const Channel *channel);
 void channel_free(Channel *channel); /* NULL is fine */
 
 /* --- for the files that define types --- */

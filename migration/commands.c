@@ -390,7 +390,8 @@ static void show_summary(Progress *p, MigrationInfo *info)
         g_string_append_printf(out, "%s: %s\n", migration_status_names[info->status],
                                info->error ? info->error : "the link to the destination broke");
     } else if (info->error) {
-        g_string_append_printf(out, "Error: %s; the machine goes on here\n", info->error);
+        g_string_append_printf(out, "Error: %s%s\n", info->error,
+                               runstate_get() == RUN_STATE_POSTMIGRATE ? "" : "; the machine goes on here");
     } else {
         g_string_append_printf(out, "%s; the machine goes on here\n", migration_status_names[info->status]);
     }

@@ -184,6 +184,9 @@ void migration_cancel(void)
 
     lock_acquire(&m->lock);
     old = m->status;
+    if (m->awaiting_verdict) {
+        channel_cancel(m->channel);
+    }
     if (migration_is_final(old) || old == MIGRATION_CANCELLING || m->committed) {
         lock_release(&m->lock);
         return;

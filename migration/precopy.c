@@ -564,6 +564,31 @@ static bool deliver_to_file(Migration *m, const GByteArray *devices, GError **er
 }
 
 /*
+ * The peer may have everything, and run.  What it or the command says decides; nobody but the user knows when there is no
+ * such word: a broken link, or a cancel.
+ */
+static bool await_verdict(Migration *m, GError **error)
+{
+    bool ok;
+
+    lock_acquire(&m->lock);
+    m->awaiting_verdict = true;
+    lock_release(&m->lock);
+    ok = (!m->return_path || source_await_shut(m, error)) && channel_finish(m->channel, error);
+    lock_acquire(&m->lock);
+    m->awaiting_verdict = false;
+    m->given_away = !ok && (channel_is_cancelled(m->channel) || (m->answers && m->answers->error));
+    lock_release(&m->lock);
+    if (m->given_away) {
+        g_autofree char *why = g_strdup((*error)->message);
+
+        g_clear_error(error);
+        fail(error, "%s; the destination may have all of the machine: 'cont' here only if it does not run there", why);
+    }
+    return ok;
+}
+
+/*
  * Nobody tells whether the peer has everything: it may run when it has the last byte.  Until there is room for that one a
  * peer that stopped reading can be cancelled.
  */
@@ -578,8 +603,7 @@ static bool deliver_to_peer(Migration *m, const GByteArray *devices, GError **er
     }
     writer_u8(m->writer, devices->data[devices->len - 1]);
     writer_flush(m->writer);
-    return writer_ok(m->writer, error) && (!m->return_path || source_await_shut(m, error)) &&
-           channel_finish(m->channel, error);
+    return writer_ok(m->writer, error) && await_verdict(m, error);
 }
 
 static bool deliver(Migration *m, const GByteArray *devices, GError **error)

@@ -23,6 +23,7 @@ typedef struct Migration {
     MigrationStatus status;
     Channel *channel;
     bool committed;     /* too late to cancel: the destination may run */
+    bool awaiting_verdict; /* the last byte is written: cancel ends the wait, the machine stays stopped */
     bool may_continue;  /* migrate-continue was given */
     bool quit;          /* the process ends: a broken link is waited for no longer */
     bool taken_back;    /* the user let the machine run here while the handover was broken */

@@ -64,6 +64,8 @@ void fill_machine(unsigned seed)
     ram0->host[0] = (uint8_t)seed;
     memset(ram1->host + PAGE, (int)seed, PAGE);
     ram1->host[ram1->used_length - 1] = 1;
+    ram_block_note_written(ram0, 0, ram0->used_length); /* what is not noted is taken for zeroes */
+    ram_block_note_written(ram1, 0, ram1->used_length);
 }
 
 GByteArray *save_machine(const StreamConfig *config)

@@ -149,6 +149,56 @@ static void test_exec_that_fails_is_reported(void)
     g_assert_cmpint(runstate_get(), ==, RUN_STATE_PRELAUNCH);
 }
 
+/* The command has everything and does not end: @then.  Cancelled, it has the last word. */
+static MigrationStatus cancel_command(const char *first, const char *then, char **message)
+{
+    g_autofree char *path = path_of("ready");
+    g_autofree char *uri = g_strdup_printf("exec:%s cat > /dev/null; touch %s; %s", first, path, then);
+    MigrationInfo info;
+
+    fill_machine(1);
+    g_assert_true(migration_start(uri, NULL));
+    while (access(path, F_OK) < 0) {
+        let_others_work();
+    }
+    unlink(path);
+    migration_cancel();
+    while (migration_is_busy()) {
+        let_others_work();
+    }
+    migration_get_info(&info);
+    *message = info.error;
+    g_assert_cmpint(runstate_get(), ==, RUN_STATE_POSTMIGRATE);
+    runstate_set(RUN_STATE_PRELAUNCH);
+    return info.status;
+}
+
+static void test_exec_cancelled_after_the_last_byte(void)
+{
+    char *message = NULL;
+
+    g_assert_cmpint(cancel_command("", "exec sleep 1000", &message), ==, MIGRATION_FAILED);
+    assert_contains(g_strdup(message), "ended by signal 15");
+    assert_contains(message, "'cont' here only if it does not run there");
+}
+
+static void test_exec_that_does_not_want_to_end(void)
+{
+    char *message = NULL;
+
+    g_assert_cmpint(cancel_command("trap '' TERM;", "exec sleep 1000", &message), ==, MIGRATION_FAILED);
+    assert_contains(message, "ended by signal 9");
+}
+
+static void test_exec_that_ends_well_although_cancelled(void)
+{
+    char *message = NULL;
+
+    g_assert_cmpint(cancel_command("trap 'exit 0' TERM;", "while :; do sleep 0.01; done", &message), ==,
+                    MIGRATION_COMPLETED);
+    g_assert_cmpstr(message, ==, NULL);
+}
+
 static void test_fixed_ram_round_trip(void)
 {
     g_autofree char *path = path_of("fixed");
@@ -417,6 +467,9 @@ void add_process_tests(void)
     TEST("file/full-disk-fails-and-the-machine-stays", full_disk_fails_and_the_machine_stays);
     TEST("exec/round-trip", exec_round_trip);
     TEST("exec/command-that-fails-is-reported", exec_that_fails_is_reported);
+    TEST("exec/cancelled-after-the-last-byte", exec_cancelled_after_the_last_byte);
+    TEST("exec/command-that-does-not-want-to-end", exec_that_does_not_want_to_end);
+    TEST("exec/command-that-ends-well-although-cancelled", exec_that_ends_well_although_cancelled);
     TEST("fixed-ram/round-trip", fixed_ram_round_trip);
     TEST("fixed-ram/zero-pages-are-holes", fixed_ram_zero_pages_are_holes);
     TEST("fixed-ram/into-a-pipe-is-refused", fixed_ram_into_a_pipe_is_refused);
