@@ -25,9 +25,10 @@
 #include "system/memory.h"
 #include "system/runstate.h"
 #include "util/bitmap.h"
+#include "util/bswap.h"
 
 #define PAGE TARGET_PAGE_SIZE
-#define MARK 0x5a /* fills the one page that is not zero */
+#define MARK 0x5a /* fills the pages that are not zero */
 
 static StreamConfig config;
 static struct {
@@ -69,17 +70,34 @@ static RAMBlock *main_ram(void)
     return ram_block_by_name("riscv_virt_board.ram");
 }
 
-/* Only the first two pages of the main memory travel, one of them not zero: the cases stay small. */
+/*
+ * Only some pages of the main memory travel: the cases stay small.  Three of zeroes and two full ones side by side, and
+ * one of each by itself.
+ */
+static const struct {
+    unsigned page, n;
+    bool full;
+} chosen[] = {{0, 3, false}, {3, 2, true}, {8, 1, false}, {9, 1, true}};
+#define CHOSEN_PAGES 7
+
 static void choose_pages(RamState *rs)
 {
-    rs->dirty_pages = 2;
+    rs->dirty_pages = CHOSEN_PAGES;
     for (unsigned i = 0; i < rs->blocks->len; i++) {
         RAMBlock *block = g_ptr_array_index(rs->blocks, i);
 
         bitmap_clear(block->bmap, 0, ram_block_pages(block));
-        if (block == main_ram()) {
-            bitmap_set(block->bmap, 0, 2);
+        for (unsigned c = 0; block == main_ram() && c < G_N_ELEMENTS(chosen); c++) {
+            bitmap_set(block->bmap, chosen[c].page, chosen[c].n);
         }
+    }
+}
+
+static void fill_pages(void)
+{
+    for (unsigned c = 0; c < G_N_ELEMENTS(chosen); c++) {
+        memset(main_ram()->host + chosen[c].page * PAGE, chosen[c].full ? MARK : 0, chosen[c].n * PAGE);
+        ram_block_note_written(main_ram(), chosen[c].page * PAGE, chosen[c].n * PAGE);
     }
 }
 
@@ -92,11 +110,12 @@ static void save_machine(StreamWriter *writer, bool fixed_ram)
     RamState rs;
 
     local.mapped_ram = fixed_ram;
-    memset(main_ram()->host + PAGE, MARK, PAGE);
+    fill_pages();
     sections_write_header(writer, &local);
     if (!ram_setup(&rs, writer, fixed_ram, &stats, &error)) {
         g_error("%s", error->message);
     }
+    rs.zero_detection = ZERO_PAGE_DETECTION_LEGACY;
     rs.fixed = (FixedRamWriter){.channel = writer->channel, .records = local.records, .find_zeroes = true};
     if (!ram_save_setup(&rs, &error)) {
         g_error("%s", error->message);
@@ -104,7 +123,9 @@ static void save_machine(StreamWriter *writer, bool fixed_ram)
     migration_bitmap_sync(&rs);
     choose_pages(&rs);
     ram_part_begin(&rs, SECTION_END);
+    rs.runs = true; /* the pages that lie side by side are runs, the others records as all profiles have them */
     while (ram_save_block(&rs)) {
+        rs.runs = false;
     }
     ram_save_finish(&rs);
     ram_part_end(&rs);
@@ -178,6 +199,53 @@ static bool settle(char *message)
     return false;
 }
 
+/* --- the good stream --- */
+
+static GByteArray *capture(void)
+{
+    StreamWriter *writer = writer_new(NULL);
+    GByteArray *bytes = g_byte_array_ref(writer->memory);
+
+    save_machine(writer, false);
+    writer_free(writer);
+    return bytes;
+}
+
+static char *load_bytes(const uint8_t *data, size_t size)
+{
+    g_autofree uint8_t *copy = g_memdup2(data, size); /* of its own: a checker sees overruns */
+
+    return load(reader_new_memory(copy, size), false);
+}
+
+/* A run of pages in the stream: the head of its record (u64 offset | flags), and the u32 that counts them. */
+typedef struct Run {
+    uint8_t *head, *count;
+} Run;
+
+static Run find_run(const GByteArray *stream, uint64_t page, uint64_t flags)
+{
+    uint8_t head[8];
+    uint8_t *found;
+    Run run;
+
+    stq_be_p(head, page * PAGE | flags | RAM_SAVE_RUN);
+    found = memmem(stream->data, stream->len, head, sizeof(head));
+    g_assert_nonnull(found);
+    run.head = found;
+    run.count = found + 8 + (flags & RAM_SAVE_CONTINUE ? 0 : 1 + found[8]);
+    return run;
+}
+
+/* Of zeroes, which is the first record, and of bytes. */
+static void find_runs(const GByteArray *stream, Run runs[2])
+{
+    runs[0] = find_run(stream, chosen[0].page, RAM_SAVE_ZERO);
+    runs[1] = find_run(stream, chosen[1].page, RAM_SAVE_PAGE | RAM_SAVE_CONTINUE);
+    g_assert_cmpuint(ldl_be_p(runs[0].count), ==, chosen[0].n);
+    g_assert_cmpuint(ldl_be_p(runs[1].count), ==, chosen[1].n);
+}
+
 /* --- a fixed-ram file --- */
 
 static char *load_file(const char *path)
@@ -214,9 +282,11 @@ static void save_file(const char *path)
 #ifdef FUZZ_LIBFUZZER
 
 /*
- * An input that does not begin like a stream is a list of changes to a good fixed-ram file: u8 which block, u16 where
- * from its entry in the list on (name, header, bitmap, record), u8 what the byte is xored with.
+ * An input that begins with "RUN" is a list of changes to the runs of a good stream: u8 which, u64 what its head or count
+ * is xored with.  One that does not begin like a stream is a list of changes to a good fixed-ram file: u8 which block, u16
+ * where from its entry in the list on (name, header, bitmap, record), u8 what the byte is xored with.
  */
+#define RUN_PATCH_BYTES 9
 #define PATCH_BYTES 4
 #define ENTRY_BYTES 64 /* before the bitmap: name, length, header */
 
@@ -257,6 +327,27 @@ static void apply_patches(const uint8_t *data, size_t size)
     }
 }
 
+static char *load_changed_runs(const uint8_t *data, size_t size)
+{
+    static GByteArray *good;
+    g_autofree uint8_t *copy = NULL;
+    Run runs[2];
+
+    good = good ? good : capture();
+    find_runs(good, runs);
+    copy = g_memdup2(good->data, good->len);
+    for (size_t at = 0; at + RUN_PATCH_BYTES <= size; at += RUN_PATCH_BYTES) {
+        const Run *run = &runs[data[at] & 1];
+        bool head = data[at] & 2;
+        uint8_t *place = copy + ((head ? run->head : run->count) - good->data);
+
+        for (unsigned i = 0; i < (head ? 8 : 4); i++) {
+            place[i] ^= data[at + 1 + i];
+        }
+    }
+    return load(reader_new_memory(copy, good->len), false);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -269,6 +360,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (size >= 4 && !memcmp(data, "QEVM", 4)) {
         settle(load(reader_new_memory(data, size), false));
+    } else if (size >= 3 && !memcmp(data, "RUN", 3)) {
+        settle(load_changed_runs(data + 3, size - 3));
     } else {
         apply_patches(data, size);
         settle(load_file(file_path));
@@ -286,23 +379,6 @@ static size_t stride(void)
     return MAX(1, text ? g_ascii_strtoull(text, NULL, 0) : 1);
 }
 
-static char *load_bytes(const uint8_t *data, size_t size)
-{
-    g_autofree uint8_t *copy = g_memdup2(data, size); /* of its own: a checker sees overruns */
-
-    return load(reader_new_memory(copy, size), false);
-}
-
-static GByteArray *capture(void)
-{
-    StreamWriter *writer = writer_new(NULL);
-    GByteArray *bytes = g_byte_array_ref(writer->memory);
-
-    save_machine(writer, false);
-    writer_free(writer);
-    return bytes;
-}
-
 static void write_seed(const char *path)
 {
     g_autoptr(GByteArray) stream = capture();
@@ -311,14 +387,12 @@ static void write_seed(const char *path)
     _exit(ok ? 0 : 1);
 }
 
-/* Where the content of the marked page begins. */
-static size_t page_content(const GByteArray *stream)
+/* Between the bytes of a page; what stands there is of no matter. */
+static bool in_content(const GByteArray *stream, size_t at)
 {
-    static const uint8_t mark[PAGE / 2] = {[0 ... PAGE / 2 - 1] = MARK};
-    const uint8_t *found = memmem(stream->data, stream->len, mark, sizeof(mark));
+    static const uint8_t mark[32] = {[0 ... 31] = MARK};
 
-    g_assert_nonnull(found);
-    return (size_t)(found - stream->data);
+    return at >= 16 && at + 16 <= stream->len && !memcmp(stream->data + at - 16, mark, sizeof(mark));
 }
 
 static void check_unharmed(const GByteArray *stream)
@@ -331,12 +405,12 @@ static void check_unharmed(const GByteArray *stream)
 static void test_truncated(void)
 {
     g_autoptr(GByteArray) stream = capture();
-    size_t end = stream->len, page = page_content(stream);
+    size_t end = stream->len;
 
     while (memcmp(stream->data + end - 3, "\0\6\0", 3)) {
         end--; /* EOF, then the description, which may be missing */
     }
-    for (size_t n = 0; n + 2 < end; n += n > page && n < page + PAGE - 64 ? 61 : stride()) {
+    for (size_t n = 0; n + 2 < end; n += in_content(stream, n) ? 61 : stride()) {
         g_assert_true(settle(load_bytes(stream->data, n)));
     }
     check_unharmed(stream);
@@ -345,16 +419,58 @@ static void test_truncated(void)
 static void test_flipped(void)
 {
     g_autoptr(GByteArray) stream = capture();
-    size_t page = page_content(stream), skip = stride();
+    size_t skip = stride();
 
     check_unharmed(stream);
     for (size_t n = 0; n < stream->len * 8; n += skip) {
-        if (n / 8 == page + 16) {
-            n = (page + PAGE - 16) * 8;
+        if (in_content(stream, n / 8)) {
+            continue;
         }
         stream->data[n / 8] ^= (uint8_t)(1 << n % 8);
         settle(load_bytes(stream->data, stream->len));
         stream->data[n / 8] ^= (uint8_t)(1 << n % 8);
+    }
+    check_unharmed(stream);
+}
+
+static void refuse(const GByteArray *stream, const char *part)
+{
+    g_autofree char *message = load_bytes(stream->data, stream->len);
+
+    if (!message || !strstr(message, part)) {
+        g_error("the load says '%s', not '%s'", message ? message : "(success)", part);
+    }
+    settle(g_steal_pointer(&message));
+}
+
+/* Counts and places that are not in the block; and shorter or longer runs that are, behind which nothing fits. */
+static void test_runs(void)
+{
+    g_autoptr(GByteArray) stream = capture();
+    const uint64_t pages = ram_block_pages(main_ram());
+    Run runs[2];
+
+    find_runs(stream, runs);
+    for (unsigned i = 0; i < 2; i++) {
+        const uint32_t n = chosen[i].n, page = chosen[i].page, past = (uint32_t)pages - page + 1;
+        const uint32_t outside[] = {0, past, past + 1, 1u << 20, INT32_MAX, 1u << 31, UINT32_MAX - 1, UINT32_MAX};
+        const uint64_t places[] = {pages - n + 1, pages, UINT64_C(1) << 51, (UINT64_C(1) << 52) - 1};
+        uint64_t head = ldq_be_p(runs[i].head);
+
+        for (unsigned c = 0; c < G_N_ELEMENTS(outside); c++) {
+            stl_be_p(runs[i].count, outside[c]);
+            refuse(stream, "cannot be in RAM");
+        }
+        for (uint32_t c = 1; i == 1 && c < past; c = c < 8 ? c + 1 : c * 2) { /* zeroes have no length of their own */
+            stl_be_p(runs[i].count, c);
+            g_assert_true(c == n || settle(load_bytes(stream->data, stream->len)));
+        }
+        stl_be_p(runs[i].count, n);
+        for (unsigned c = 0; c < G_N_ELEMENTS(places); c++) {
+            stq_be_p(runs[i].head, places[c] * PAGE | (head & (PAGE - 1)));
+            refuse(stream, "cannot be in RAM");
+        }
+        stq_be_p(runs[i].head, head);
     }
     check_unharmed(stream);
 }
@@ -406,6 +522,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/fuzz/stream/truncated-anywhere", test_truncated);
     g_test_add_func("/fuzz/stream/any-bit-flipped", test_flipped);
+    g_test_add_func("/fuzz/stream/runs-of-any-length-and-place", test_runs);
     g_test_add_func("/fuzz/fixed-ram/any-bit-flipped-or-cut", test_fixed_ram);
     status = g_test_run();
     printf("# %" PRIu64 " cases: %" PRIu64 " errors, %" PRIu64 " loaded, %" PRIu64 " of them run\n",
