@@ -2,7 +2,9 @@
 /*
  * HMP on a chardev: a line editor in front of hmp_execute().
  *
- * Main loop, big lock.  While a command waits (command_wait()) the terminal takes no input and shows no
+ * The chardev and the editor live on the monitors' own loop (behind a mux: on the main loop).  A line is run by the main
+ * loop with the big lock, but those that need neither run at once: the main loop may be waiting for memory that they
+ * would bring.  While a line is run, or its command waits (command_wait()), the terminal takes no input and shows no
  * prompt.
  */
 #include <string.h>
@@ -11,20 +13,38 @@
 #include "monitor/monitor-internal.h"
 #include "monitor/monitors.h"
 #include "monitor/readline.h"
+#include "system/runstate.h"
+#include "util/atomic.h"
 #include "util/compiler.h"
+
+#define COMPLETION_TRIES 100 /* 1 ms each */
 
 struct HmpMonitor {
     MonitorHandle handle; /* first: what commands see */
+    /* constant after hmp_monitor_new() */
     Chardev *chr;
     CharFrontend *fe;
+    EventLoop *loop;     /* of the chardev's handlers */
+    BottomHalf *run_bh;  /* main loop */
+    BottomHalf *done_bh; /* loop */
+    bool mux;            /* speaks only once it has the focus */
+    /* loop */
     Readline *readline;
     GString *pending; /* input behind a line that is still being worked on */
+    bool open;        /* a peer is there */
+    bool greeted;     /* and has been told what this is */
+    /* main loop */
     CommandWait wait;
     bool waiting;
-    bool open;    /* a peer is there */
-    bool greeted; /* and has been told what this is */
-    bool mux;     /* speaks only once it has the focus */
+    /* whose turn it is, atomic: set by the loop, which leaves @line to the main loop until that clears it */
+    bool busy;
+    char *line;
 };
+
+static bool is_busy(const HmpMonitor *m)
+{
+    return atomic_load_acquire(&m->busy);
+}
 
 static void write_raw(void *opaque, const char *text, size_t len)
 {
@@ -47,15 +67,35 @@ static void print(HmpMonitor *m, const char *text)
     chardev_write(m->chr, out->str, out->len);
 }
 
-/* --- commands that wait --- */
-
 static void feed_pending(HmpMonitor *m)
 {
-    while (m->pending->len && !m->waiting) {
+    while (m->pending->len && !is_busy(m)) {
         uint8_t byte = (uint8_t)m->pending->str[0];
         g_string_erase(m->pending, 0, 1);
         readline_input(m->readline, byte);
     }
+}
+
+/* The line that was busy is through: on the loop. */
+static void line_done(void *opaque)
+{
+    HmpMonitor *m = opaque;
+
+    if (m->open && !is_busy(m)) {
+        readline_prompt(m->readline);
+        feed_pending(m);
+    }
+    if (m->fe) {
+        chardev_accept_input(m->fe);
+    }
+}
+
+/* --- the main loop's part --- */
+
+static void end_line(HmpMonitor *m)
+{
+    atomic_store_release(&m->busy, false);
+    bh_schedule(m->done_bh);
 }
 
 static void wait_print(CommandWait *wait, const char *text)
@@ -70,13 +110,7 @@ static void wait_resume(CommandWait *wait)
     HmpMonitor *m = container_of(wait, HmpMonitor, wait);
 
     m->waiting = false;
-    if (m->open) {
-        readline_prompt(m->readline);
-        feed_pending(m);
-    }
-    if (m->fe) {
-        chardev_accept_input(m->fe);
-    }
+    end_line(m);
 }
 
 static CommandWait *begin_wait(CommandContext *ctx)
@@ -90,24 +124,64 @@ static CommandWait *begin_wait(CommandContext *ctx)
     return &m->wait;
 }
 
-/* --- lines --- */
-
-static void run_line(void *opaque, const char *line)
+static void execute(HmpMonitor *m, const char *line)
 {
-    HmpMonitor *m = opaque;
     g_autoptr(GString) output = g_string_new(NULL);
     CommandContext ctx = {.monitor = &m->handle, .output = output, .wait = begin_wait};
 
     hmp_execute(&ctx, line);
     print(m, output->str);
+}
+
+static void run_queued(void *opaque)
+{
+    HmpMonitor *m = opaque;
+    g_autofree char *line = g_steal_pointer(&m->line);
+
+    execute(m, line);
     if (!m->waiting) {
-        readline_prompt(m->readline);
+        end_line(m);
     }
+}
+
+/* --- lines --- */
+
+static void run_line(void *opaque, const char *line)
+{
+    HmpMonitor *m = opaque;
+
+    if (hmp_is_unlocked(line)) {
+        execute(m, line);
+        readline_prompt(m->readline);
+        return;
+    }
+    m->line = g_strdup(line);
+    atomic_store_release(&m->busy, true);
+    bh_schedule(m->run_bh);
+}
+
+/* Not at any price: the main loop may be waiting for what the user is typing. */
+static bool try_big_lock(void)
+{
+    for (unsigned i = 0; i < COMPLETION_TRIES; i++) {
+        if (bql_try_lock()) {
+            return true;
+        }
+        g_usleep(1000);
+    }
+    return false;
 }
 
 static void complete_line(void *opaque, const char *prefix, GPtrArray *candidates)
 {
-    hmp_complete(prefix, candidates);
+    bool locked = bql_locked();
+
+    if (locked || try_big_lock()) {
+        hmp_complete(prefix, candidates);
+        if (!locked) {
+            bql_unlock();
+        }
+    }
 }
 
 static const ReadlineOps readline_ops = {.write = write_raw, .line = run_line, .complete = complete_line};
@@ -118,7 +192,7 @@ static void greet(HmpMonitor *m)
 {
     m->greeted = true;
     print(m, "Godwit monitor - type 'help' for more information\n");
-    if (!m->waiting) {
+    if (!is_busy(m)) {
         readline_prompt(m->readline);
     }
 }
@@ -141,7 +215,7 @@ static void got_focus(HmpMonitor *m)
     print(m, "\n");
     if (!m->greeted) {
         greet(m);
-    } else if (!m->waiting) {
+    } else if (!is_busy(m)) {
         readline_redraw(m->readline);
     }
 }
@@ -172,7 +246,7 @@ static size_t can_read(void *opaque)
 {
     HmpMonitor *m = opaque;
 
-    return m->waiting ? 0 : 1024;
+    return is_busy(m) ? 0 : 1024;
 }
 
 static void handle_read(void *opaque, const uint8_t *buf, size_t len)
@@ -188,27 +262,45 @@ static const CharHandlers handlers = {.can_read = can_read, .read = handle_read,
 static const CharHandlers background_handlers = {
     .can_read = can_read, .read = handle_read, .event = handle_event, .background = true};
 
-HmpMonitor *hmp_monitor_new(Chardev *chr, bool background, GError **error)
+static void free_parts(HmpMonitor *m)
+{
+    bh_free(m->run_bh);
+    bh_free(m->done_bh);
+    readline_free(m->readline);
+    g_string_free(m->pending, TRUE);
+    g_free(m->line);
+    g_free(m);
+}
+
+HmpMonitor *hmp_monitor_new(Chardev *chr, EventLoop *io_loop, bool background, GError **error)
 {
     HmpMonitor *m = g_new0(HmpMonitor, 1);
 
     m->chr = chr;
     m->mux = chardev_is_mux(chr);
+    m->loop = m->mux ? event_loop_main() : io_loop;
+    m->run_bh = bh_new(event_loop_main(), run_queued, m);
+    m->done_bh = bh_new(m->loop, line_done, m);
     m->wait = (CommandWait){.print = wait_print, .resume = wait_resume};
     m->pending = g_string_new(NULL);
     m->readline = readline_new("(godwit) ", &readline_ops, m);
-    m->fe = chardev_attach(chr, background ? &background_handlers : &handlers, m, NULL, error);
+    m->fe = chardev_attach(chr, background ? &background_handlers : &handlers, m, m->loop, error);
     if (!m->fe) {
-        hmp_monitor_free(m);
+        free_parts(m);
         return NULL;
     }
     return m;
 }
 
+static void leave_loop(void *opaque)
+{
+    HmpMonitor *m = opaque;
+
+    chardev_detach(m->fe);
+}
+
 void hmp_monitor_free(HmpMonitor *m)
 {
-    chardev_detach(m->fe);
-    readline_free(m->readline);
-    g_string_free(m->pending, TRUE);
-    g_free(m);
+    event_loop_call(m->loop, leave_loop, m);
+    free_parts(m);
 }

@@ -154,6 +154,15 @@ void hmp_execute(CommandContext *ctx, const char *line)
     }
 }
 
+bool hmp_is_unlocked(const char *line)
+{
+    const char *rest;
+    g_autofree char *name = split_name(line + strspn(line, " \t"), &rest);
+    const Command *command = command_find_hmp(name);
+
+    return command && command->unlocked;
+}
+
 /* --- help --- */
 
 static void append_help_line(GString *out, const Command *command)

@@ -11,8 +11,8 @@ QmpMonitor *qmp_monitor_new(Chardev *chr, EventLoop *io_loop, bool pretty, GErro
 void qmp_monitor_free(QmpMonitor *monitor); /* sends what waits */
 
 typedef struct HmpMonitor HmpMonitor;
-/* @background: beside a serial port on a mux, without taking its focus. */
-HmpMonitor *hmp_monitor_new(Chardev *chr, bool background, GError **error);
+/* @io_loop: as above.  @background: beside a serial port on a mux, without taking its focus. */
+HmpMonitor *hmp_monitor_new(Chardev *chr, EventLoop *io_loop, bool background, GError **error);
 void hmp_monitor_free(HmpMonitor *monitor);
 
 /* The qtest server; one per process.  @log_path NULL: stderr, "none": no log. */

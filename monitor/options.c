@@ -142,15 +142,18 @@ static Chardev *chardev_for(const MonitorRequest *request, GError **error)
     return chardev_new_from_legacy(id, request->legacy, error);
 }
 
-static bool start_qmp(Chardev *chr, bool pretty, GError **error)
+static bool start_io_loop(GError **error)
 {
     if (!io_loop) {
         io_loop = event_loop_new_thread("mon_iothread", error);
-        if (!io_loop) {
-            return false;
-        }
     }
-    QmpMonitor *monitor = qmp_monitor_new(chr, io_loop, pretty, error);
+    return io_loop != NULL;
+}
+
+static bool start_qmp(Chardev *chr, bool pretty, GError **error)
+{
+    QmpMonitor *monitor = start_io_loop(error) ? qmp_monitor_new(chr, io_loop, pretty, error) : NULL;
+
     if (monitor) {
         g_ptr_array_add(qmp_monitors, monitor);
     }
@@ -159,7 +162,7 @@ static bool start_qmp(Chardev *chr, bool pretty, GError **error)
 
 static bool start_hmp(Chardev *chr, bool background, GError **error)
 {
-    HmpMonitor *monitor = hmp_monitor_new(chr, background, error);
+    HmpMonitor *monitor = start_io_loop(error) ? hmp_monitor_new(chr, io_loop, background, error) : NULL;
 
     if (monitor) {
         g_ptr_array_add(hmp_monitors, monitor);

@@ -15,6 +15,7 @@
 
 #include "api/command.h"
 #include "api/json-write.h"
+#include "monitor/hmp.h"
 #include "monitor/json-framer.h"
 #include "monitor/monitor-internal.h"
 #include "util/error.h"
@@ -369,19 +370,38 @@ static bool is_oob(QmpSession *session, JsonNode *node)
            json_object_has_member(json_node_get_object(node), "exec-oob");
 }
 
+static const char *member_text(JsonNode *node, const char *name)
+{
+    JsonNode *member = node && JSON_NODE_HOLDS_OBJECT(node)
+                           ? json_object_get_member(json_node_get_object(node), name)
+                           : NULL;
+
+    return member && json_node_get_value_type(member) == G_TYPE_STRING ? json_node_get_string(member) : NULL;
+}
+
+/* An .unlocked command, by its name or as a line of HMP. */
+static bool is_unlocked(JsonNode *node)
+{
+    const char *name = member_text(node, "execute"), *line;
+    const Command *command = name ? command_find_qmp(name) : NULL;
+
+    if (!command || strcmp(name, "human-monitor-command")) {
+        return command && command->unlocked;
+    }
+    line = member_text(json_object_get_member(json_node_get_object(node), "arguments"), "command-line");
+    return line && hmp_is_unlocked(line);
+}
+
 /*
  * Such a command does not wait for the main loop, which may itself be waiting for memory that is at the other end of a
  * broken link; but answers come in the order of the requests.
  */
 static bool runs_here(QmpSession *session, JsonNode *node)
 {
-    JsonNode *name = JSON_NODE_HOLDS_OBJECT(node) ? json_object_get_member(json_node_get_object(node), "execute") : NULL;
-    const Command *command = name && json_node_get_value_type(name) == G_TYPE_STRING
-                                 ? command_find_qmp(json_node_get_string(name))
-                                 : NULL;
+    bool unlocked = is_unlocked(node);
     LOCK_GUARD(&session->lock);
 
-    return command && command->unlocked && g_queue_is_empty(&session->queue) && !session->running;
+    return unlocked && g_queue_is_empty(&session->queue) && !session->running;
 }
 
 static void queue_request(QmpSession *session, Request *request)

@@ -38,6 +38,11 @@ void bql_lock(void)
     lock_acquire(&bql);
 }
 
+bool bql_try_lock(void)
+{
+    return lock_try(&bql);
+}
+
 void bql_unlock(void)
 {
     lock_release(&bql);

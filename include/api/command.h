@@ -84,7 +84,7 @@ typedef struct Command {
     bool reply_list; /* the reply is a list: .run fills a GPtrArray ** of reply structs (g_malloc'ed) */
     bool reply_any;  /* the reply is a JsonNode ** that .run fills; not described further */
     bool oob;        /* may run out of band */
-    bool unlocked;   /* with .oob: runs there for "execute", too, when its session has nothing else to answer before */
+    bool unlocked;   /* with .oob: runs there for "execute" and on HMP, too, when nothing else is to be answered before */
     bool preconfig;  /* allowed before the machine exists */
     /*
      * @args: filled args struct.  @reply: zeroed reply struct to fill (or GPtrArray ** / JsonNode **), NULL

@@ -10,6 +10,7 @@
 
 /* The big lock (rank RANK_BQL): devices, topology, run state.  Taken first, never inside another lock. */
 void bql_lock(void);
+bool bql_try_lock(void); /* does not wait */
 void bql_unlock(void);
 bool bql_locked(void); /* by this thread */
 void bql_init(void);
