@@ -4,9 +4,9 @@
 
 interop.py EMULATOR GOLDEN-FOLDER [--storer ELF] [--peer QEMU] [--guest FOLDER] [TEST ...]
 
-TEST: golden (streams that QEMU wrote, no QEMU needed), stopped (bare-metal machines, both ways), postcopy (the same,
-with one connection and two, and links that break), linux (a guest of --guest, from scripts/get-guest, there and back
-five times).  What needs a QEMU is skipped without one: --peer or the
+TEST: golden (streams that QEMU wrote, no QEMU needed), stopped (bare-metal machines, both ways), files (the same through
+files: streams, mapped-ram, snapshots), postcopy (with one connection and two, and links that break), linux (a guest of
+--guest, from scripts/get-guest, there and back five times).  What needs a QEMU is skipped without one: --peer or the
 environment's GODWIT_PEER; scripts/get-peer fetches it.
 """
 import argparse
@@ -134,6 +134,78 @@ class Interop(Machines):
                     machine.quit()
                     print(f'  {harts} harts, {kind}: {way}')
 
+    # --- files: saved by one, loaded by the other ---
+
+    def save_and_load(self, source, binary, args, capabilities, parameters, options):
+        uri = 'file:' + self.path('saved') + options
+        destination = self.machine(binary, args + ['-incoming', 'defer'])
+        for machine in (source, destination):
+            for capability in capabilities:
+                machine.set_capability(capability)
+            machine.set_parameters(**parameters)
+        source.migrate(uri)
+        destination.qmp('migrate-incoming', uri=uri)
+        return destination
+
+    def move_by_file(self, source, binary, args, stopped, *how):
+        if stopped:
+            source.qmp('stop')
+        try:
+            destination = self.save_and_load(source, binary, args, *how)
+            return self.take_over(source, destination, stopped)
+        finally:
+            os.unlink(self.path('saved'))
+
+    def takes_direct_io(self):
+        try:
+            os.close(os.open(self.path('direct'), os.O_CREAT | os.O_WRONLY | os.O_DIRECT))
+            return True
+        except OSError:
+            return False
+
+    def file_kinds(self):
+        threads = {'multifd_channels': 2}
+        kinds = [('stream', [], {}, ''), ('stream at an offset', [], {}, ',offset=0x3000'),
+                 ('mapped-ram', ['mapped-ram'], {}, ''), ('mapped-ram at an offset', ['mapped-ram'], {}, ',offset=0x345000'),
+                 ('mapped-ram, two threads', ['mapped-ram', 'multifd'], threads, '')]
+        if self.takes_direct_io():
+            kinds.append(('mapped-ram, two threads, direct-io', ['mapped-ram', 'multifd'], {**threads, 'direct_io': True}, ''))
+        return kinds
+
+    def snapshot(self, args):
+        """Ours goes on; what it was is the other's."""
+        machine = self.machine(self.ours, args)
+        machine.wait_serial(b'PASS 2')
+        machine.set_capability('background-snapshot')
+        machine.migrate('file:' + self.path('saved'))
+        copy = self.machine(self.peer, args + ['-incoming', 'defer'])
+        copy.qmp('migrate-incoming', uri='file:' + self.path('saved'))
+        copy.wait_status('running')
+        for each in (machine, copy):
+            each.check_stores(b'PASS', timeout=60)
+            each.quit()
+        print('  background snapshot: ours, QEMU', flush=True)
+
+    def test_files(self):
+        args = BARE + ['-m', '64M', '-smp', '2', '-bios', self.storer] + MODERN + VIRTIO
+        for name, *how in self.file_kinds():
+            for way, binaries in (('ours, QEMU, ours', (self.ours, self.peer, self.ours)),
+                                  ('QEMU, ours, QEMU', (self.peer, self.ours, self.peer))):
+                machine = self.machine(binaries[0], args)
+                machine.wait_serial(b'PASS 2')
+                for binary in binaries[1:]:
+                    machine = self.move_by_file(machine, binary, args, True, *how)
+                    machine.check_stores(b'PASS', timeout=60)
+                machine.quit()
+                print(f'  {name}: {way}', flush=True)
+            machine = self.machine(self.ours, args)
+            machine.wait_serial(b'PASS 2')
+            machine = self.move_by_file(machine, self.peer, args, False, *how)
+            machine.check_stores(b'PASS', timeout=60)
+            machine.quit()
+            print(f'  {name}: ours live, QEMU', flush=True)
+        self.snapshot(args)
+
     # --- postcopy: the machine first, its memory afterwards ---
 
     def wait_migration(self, machine, wanted, timeout=60):
@@ -244,11 +316,11 @@ def main():
     parser.add_argument('--storer')
     parser.add_argument('--peer', default=os.environ.get('GODWIT_PEER'))
     parser.add_argument('--guest', default=os.environ.get('GODWIT_GUEST'))
-    parser.add_argument('tests', nargs='*', metavar='TEST', default=['golden', 'stopped', 'postcopy', 'linux'])
+    parser.add_argument('tests', nargs='*', metavar='TEST', default=['golden', 'stopped', 'files', 'postcopy', 'linux'])
     args = parser.parse_intermixed_args()
     done, skipped = 0, 0
     for test in args.tests:
-        needs = {'stopped': ('peer', 'storer'), 'postcopy': ('peer', 'storer'), 'linux': ('peer', 'guest')}.get(test, ())
+        needs = {'golden': (), 'linux': ('peer', 'guest')}.get(test, ('peer', 'storer'))
         missing = [need for need in needs if not getattr(args, need)]
         if missing:
             print(f'{test}: skipped, --{missing[0]} is not given (nor GODWIT_{missing[0].upper()})')
