@@ -116,6 +116,9 @@ static bool fill(StreamReader *reader)
     struct iovec iov;
     size_t n;
 
+    if (!reader->channel) {
+        return false; /* and the memory, which is not ours, stays as it is */
+    }
     if (reader->start == reader->end) {
         reader->start = reader->end = 0;
     } else if (reader->end == reader->capacity) {

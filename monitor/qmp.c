@@ -266,7 +266,9 @@ static void fds_give_back(QmpSession *session, GArray *lent, int left)
 {
     LOCK_GUARD(&session->lock);
 
-    g_array_prepend_vals(session->fds, &g_array_index(lent, int, lent->len - (guint)left), (guint)left);
+    if (left) {
+        g_array_prepend_vals(session->fds, &g_array_index(lent, int, lent->len - (guint)left), (guint)left);
+    }
     g_array_unref(lent);
 }
 

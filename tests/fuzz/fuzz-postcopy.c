@@ -155,12 +155,17 @@ static bool is_settled(MigrationStatus status)
     return status == MIGRATION_COMPLETED || status == MIGRATION_FAILED || status == MIGRATION_CANCELLED;
 }
 
+static bool is_paused(MigrationStatus status)
+{
+    return status == MIGRATION_POSTCOPY_PAUSED || status == MIGRATION_HANDOVER_PAUSED;
+}
+
 static MigrationStatus wait_settled(bool or_paused, char **message)
 {
     for (;;) {
         MigrationStatus status = ask_status(message);
 
-        if (is_settled(status) || (or_paused && status == MIGRATION_POSTCOPY_PAUSED)) {
+        if (is_settled(status) || (or_paused && is_paused(status))) {
             return status;
         }
         g_clear_pointer(message, g_free);
@@ -186,7 +191,7 @@ static MigrationStatus load(const uint8_t *data, size_t size)
     runstate_set(RUN_STATE_INMIGRATE);
     g_assert_true(incoming_start(uri, false, NULL));
     status = wait_settled(true, &message);
-    if (status == MIGRATION_POSTCOPY_PAUSED) {
+    if (is_paused(status)) {
         g_assert_nonnull(message);
         g_clear_pointer(&message, g_free);
         incoming_shutdown();
@@ -203,7 +208,7 @@ static MigrationStatus load(const uint8_t *data, size_t size)
     close(pair[0]);
     count.cases++;
     count.failed += status == MIGRATION_FAILED;
-    count.paused += status == MIGRATION_POSTCOPY_PAUSED;
+    count.paused += is_paused(status);
     count.completed += status == MIGRATION_COMPLETED;
     return status;
 }

@@ -70,6 +70,7 @@ static void start(Stuck *s)
     slow_migration(s->from);
     migrate(s->from, uri);
     execute(s->from, "migrate-start-postcopy");
+    wait_status(s->from, "postcopy-active");
     wait_status(s->to, "postcopy-active");
     execute(s->from, "migrate-pause");
     wait_status(s->from, "postcopy-paused");

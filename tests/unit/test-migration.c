@@ -18,6 +18,22 @@ static void test_reader_short_stream_is_an_error(void)
     reader_free(reader);
 }
 
+/* A look past the end used to move what was left to the front. */
+static void test_reader_memory_of_others_stays_as_it_is(void)
+{
+    const char bytes[] = "0123456789";
+    char copy[sizeof(bytes)];
+    StreamReader *reader;
+
+    memcpy(copy, bytes, sizeof(copy));
+    reader = reader_new_memory(copy, sizeof(copy));
+    g_assert_true(reader_skip(reader, 4));
+    g_assert_null(reader_peek(reader, 8));
+    g_assert_cmpmem(copy, sizeof(copy), bytes, sizeof(bytes));
+    g_assert_cmpint(reader_u8(reader), ==, '4');
+    reader_free(reader);
+}
+
 static void test_reader_name_with_zero_byte_is_refused(void)
 {
     StreamReader *reader = reader_new_memory("\3a\0b", 4);
@@ -332,6 +348,7 @@ int main(int argc, char **argv)
     g_log_set_always_fatal(G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_ERROR);
     make_machine();
     TEST("reader/short-stream-is-an-error", reader_short_stream_is_an_error);
+    TEST("reader/memory-of-others-stays-as-it-is", reader_memory_of_others_stays_as_it_is);
     TEST("reader/name-with-zero-byte-is-refused", reader_name_with_zero_byte_is_refused);
     TEST("load/gives-back-what-was-saved", load_gives_back_what_was_saved);
     TEST("load/truncated-anywhere-is-an-error", load_truncated_anywhere_is_an_error);
