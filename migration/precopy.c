@@ -2,9 +2,9 @@
 /*
  * The work of the source's thread: set up, send pages pass by pass while the machine runs, stop it, send the rest.
  *
- * A pass sends what the last sync found.  When little enough is left, an exact sync decides whether the machine can be
- * stopped within downtime-limit; never an estimate.  After the stop there is one more sync, and one with the big lock
- * held just before the device states are saved: after that one nothing can change any more.
+ * A pass sends what the last sync found.  When little enough is left (switchover.h), an exact sync decides whether the
+ * machine can be stopped within downtime-limit; never an estimate.  After the stop there is one more sync, and one with
+ * the big lock held just before the device states are saved: after that one nothing can change any more.
  *
  * Until the destination has confirmed (or the file is on disk) the machine is ours, and runs again after any failure.
  * In the native profile over sockets there is no moment with two running machines: handover-source.c.
@@ -15,6 +15,7 @@
 #include "dirty-limit.h"
 #include "multifd.h"
 #include "source.h"
+#include "switchover.h"
 #include "system/machine.h"
 #include "system/cpu.h"
 #include "util/atomic.h"
@@ -28,10 +29,9 @@
 #define BANDWIDTH_FIRST_NS (INT64_C(50) * 1000 * 1000)
 #define MID_PASS_SYNC_NS  (INT64_C(1) * 1000 * 1000 * 1000)
 #define THROTTLE_CHECK_NS (INT64_C(1) * 1000 * 1000 * 1000)
-#define PATIENCE_NS       (INT64_C(1) * 1000 * 1000 * 1000)
-#define FEW_BYTES         (UINT64_C(1) << 20) /* sent in less time than another sync takes */
 
 TRACE_EVENT(migration_bandwidth, "%.1f MB/s over %.3f s");
+TRACE_EVENT(migration_look, "%" PRIu64 " bytes left, downtime %.1f ms, sent at %.1f MB/s, dirtied at %.1f MB/s: stop %d");
 
 typedef enum SwitchResult { SWITCH_DONE, SWITCH_AGAIN, SWITCH_FAILED } SwitchResult;
 
@@ -214,37 +214,51 @@ static void check_convergence(Migration *m)
 
 /* --- passes --- */
 
-/* What a second moves; 0 while too little was sent to tell (the first bytes only fill the peer's buffer). */
+/* Bytes that a second moves; 0 while too little was sent to tell (the first bytes only fill the peer's buffer). */
+static double speed_now(Migration *m)
+{
+    uint64_t limit = atomic_read(&m->max_bandwidth);
+    int64_t elapsed = migration_now_ns() - m->start_ns - m->setup_ns;
+    double speed = m->bandwidth;
+
+    if (speed == 0 && m->setup_ns && elapsed >= BANDWIDTH_FIRST_NS) {
+        speed = (double)transferred(m) / (double)elapsed * 1e9; /* too low rather than too high */
+    }
+    return limit ? MIN(speed, (double)limit) : speed;
+}
+
 static double bandwidth_now(Migration *m)
 {
-    uint64_t given = m->options.parameters.avail_switchover_bandwidth, limit = atomic_read(&m->max_bandwidth);
-    int64_t elapsed = migration_now_ns() - m->start_ns - m->setup_ns;
-    double bandwidth = m->bandwidth;
+    uint64_t given = m->options.parameters.avail_switchover_bandwidth;
 
-    if (given) {
-        return (double)given;
-    }
-    if (bandwidth == 0 && m->setup_ns && elapsed >= BANDWIDTH_FIRST_NS) {
-        bandwidth = (double)transferred(m) / (double)elapsed * 1e9; /* too low rather than too high */
-    }
-    return limit ? MIN(bandwidth, (double)limit) : bandwidth;
+    return given ? (double)given : speed_now(m);
 }
 
-/* How long the machine would stand still if it were stopped now. */
-static double predicted_downtime_ms(Migration *m)
+static SwitchoverView switchover_view(Migration *m)
 {
-    double bandwidth = bandwidth_now(m);
-    uint64_t left = ram_remaining_bytes(&m->ram);
+    SwitchoverView view = {
+        .left = ram_remaining_bytes(&m->ram),
+        .bandwidth = bandwidth_now(m),
+        .speed = speed_now(m),
+        .dirtied = (double)atomic_read(&m->stats.dirty_pages_rate) * TARGET_PAGE_SIZE,
+        .sync_ms = (double)m->ram.last_sync_took_ns / 1e6,
+        .limit_ms = (double)atomic_read(&m->downtime_limit_ms),
+    };
 
-    if (!left) {
-        return 0;
+    if (!m->fits_since_ns && switchover_fits(&view)) {
+        m->fits_since_ns = migration_now_ns();
     }
-    return bandwidth > 0 ? (double)left / bandwidth * 1e3 + (double)m->ram.last_sync_took_ns / 1e6 : 1e18;
+    view.waited_ms = m->fits_since_ns ? (double)(migration_now_ns() - m->fits_since_ns) / 1e6 : 0;
+    return view;
 }
 
-static bool fits_downtime(Migration *m)
+static bool switchover_due(Migration *m)
 {
-    return predicted_downtime_ms(m) <= (double)atomic_read(&m->downtime_limit_ms);
+    SwitchoverView view = switchover_view(m);
+    bool due = switchover_is_due(&view);
+
+    trace(migration_look, view.left, switchover_downtime_ms(&view), view.speed / 1e6, view.dirtied / 1e6, due);
+    return due;
 }
 
 /* Takes the log.  RAM that joined meanwhile is part of it. */
@@ -261,8 +275,6 @@ static bool new_pass(Migration *m, GError **error)
     }
     migration_bitmap_sync(&m->ram);
     migration_emit_pass(m->stats.sync_count);
-    m->left_before = m->left_at_sync;
-    m->left_at_sync = ram_remaining_bytes(&m->ram);
     bandwidth = bandwidth_now(m);
     if (bandwidth > 0) {
         atomic_set(&m->expected_downtime_ns, (int64_t)((double)ram_remaining_bytes(&m->ram) / bandwidth * 1e9));
@@ -421,19 +433,6 @@ static bool may_switch_over(Migration *m, GError **error)
 
 /* --- until the switchover --- */
 
-/*
- * The machine could be stopped now.  To send more while it runs makes the downtime shorter: the rest of a pass first,
- * then passes as long as each leaves less than half of the one before.  Not for longer than a moment: the limit holds.
- */
-static bool worth_waiting(Migration *m, bool shrinking)
-{
-    if (!m->fits_since_ns) {
-        m->fits_since_ns = migration_now_ns();
-    }
-    return shrinking && ram_remaining_bytes(&m->ram) > FEW_BYTES &&
-           migration_now_ns() - m->fits_since_ns < PATIENCE_NS;
-}
-
 /* Until the machine is to be stopped. */
 static bool iterate(Migration *m, GError **error)
 {
@@ -444,11 +443,11 @@ static bool iterate(Migration *m, GError **error)
         if (atomic_read(&m->start_postcopy)) {
             return may_switch_over(m, error);
         }
-        if (fits_downtime(m) && !worth_waiting(m, true)) {
+        if (switchover_due(m)) {
             if (!new_pass(m, error)) {
                 return false;
             }
-            if (fits_downtime(m) && !worth_waiting(m, m->left_at_sync < m->left_before / 2)) {
+            if (switchover_due(m)) {
                 return may_switch_over(m, error);
             }
         } else if (mid_pass_sync_due(m) && !new_pass(m, error)) {

@@ -41,7 +41,6 @@ typedef struct Migration {
     bool stopped;        /* by us: old_state is to be restored on failure */
     bool given_away;     /* the machine may run at the destination: whatever fails, it is not started here */
     double busy_seconds, busy_bytes; /* of the bandwidth measurement, fading */
-    uint64_t left_at_sync, left_before; /* bytes to send right after the last sync, and the one before */
     int64_t fits_since_ns; /* when the machine could have been stopped first; 0: not yet */
     int64_t next_send_ns; /* max-bandwidth: not before this */
     int64_t throttle_checked_ns;
