@@ -18,6 +18,12 @@
 
 #define LISTEN_BACKLOG 256 /* all connections of a multifd source at once */
 
+/*
+ * Of a unix socket, whose default of some 200 KiB makes both ends wait for each other several times per MiB.  TCP finds
+ * its own.  The host may grant less.
+ */
+#define SEND_BUFFER (1024 * 1024)
+
 /* Where to connect: resolved on the migration's thread, since a name server may take its time. */
 typedef struct Target {
     bool is_unix;
@@ -139,7 +145,10 @@ static bool connect_target(Channel *channel, GError **error)
     int fd;
 
     if (target->is_unix) {
+        int size = SEND_BUFFER;
+
         fd = connect_one(channel, AF_UNIX, (struct sockaddr *)&target->un, sizeof(target->un), &local);
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     } else {
         fd = connect_tcp(channel, target, &local);
     }
