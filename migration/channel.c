@@ -27,6 +27,7 @@ Channel *channel_new(int in_fd, int out_fd)
     channel->in_fd = in_fd;
     channel->out_fd = out_fd;
     channel->direct_fd = channel->listener = -1;
+    channel->lend_pipe[0] = channel->lend_pipe[1] = -1;
     channel->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return channel;
 }
@@ -474,6 +475,10 @@ void channel_free(Channel *channel)
     }
     if (channel->listener >= 0) {
         close(channel->listener);
+    }
+    if (channel->lend_pipe[0] >= 0) {
+        close(channel->lend_pipe[0]);
+        close(channel->lend_pipe[1]);
     }
     if (channel->child) {
         end_child(channel);

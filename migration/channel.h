@@ -31,6 +31,7 @@ struct Channel {
     bool seekable;      /* a regular file: has positions, can be synced */
     int direct_fd;      /* the same file without the page cache (O_DIRECT); -1: none */
     bool kept;          /* the file stays open and locked until the process ends */
+    int lend_pipe[2];   /* channel-lend.c; -1: nothing is lent */
     const Channel *leader; /* its cancel ends our waits, too; it outlives us */
     JsonNode *address;  /* listening sockets: SocketAddress for query-migrate */
     bool keep_listening; /* set before channel_prepare(): more connections come, for channel_accept_more() */
@@ -64,6 +65,14 @@ char *channel_uri_from_json(JsonNode *node, GError **error);
 
 bool channel_prepare(Channel *channel, GError **error);
 bool channel_writev(Channel *channel, struct iovec *iov, int count, GError **error);
+/*
+ * The same, but pieces may be lent where channel_start_lending() was called: they stay, and the peer gets what they hold
+ * when it reads them, until it has answered that it did.
+ */
+bool channel_writev_memory(Channel *channel, struct iovec *iov, int count, GError **error);
+#define LEND_BYTES (64 * 1024) /* what is smaller is copied: that costs less than the system calls */
+/* Where the socket can do it; otherwise nothing changes. */
+void channel_start_lending(Channel *channel);
 /* Whatever is there, at least one byte; 0: the end; -1: error. */
 ssize_t channel_readv(Channel *channel, const struct iovec *iov, int count, GError **error);
 /* Seekable channels, positions of the file; the sequential position stays. */

@@ -130,6 +130,7 @@ static bool send_pages(Sender *s, const Job *job, GError **error)
     uint32_t normal;
     unsigned count;
     size_t data;
+    bool ok;
 
     packet_begin(s, s->group->codec_flag);
     memcpy(s->packet + MULTIFD_AT_NAME, job->block->idstr, strlen(job->block->idstr));
@@ -144,7 +145,9 @@ static bool send_pages(Sender *s, const Job *job, GError **error)
     }
     stl_be_p(s->packet + MULTIFD_AT_DATA_SIZE, (uint32_t)data);
     trace(multifd_send_packet, s->id, normal, (unsigned)(job->pages - normal), data);
-    if (!channel_writev(s->channel, s->iov, (int)count + 1, error)) {
+    ok = s->codec ? channel_writev(s->channel, s->iov, (int)count + 1, error)
+                  : channel_writev_memory(s->channel, s->iov, (int)count + 1, error);
+    if (!ok) {
         return false;
     }
     count_pages(s->group, normal, job->pages - normal, MULTIFD_PACKET_SIZE + data);
@@ -392,6 +395,9 @@ static bool open_sender(Sender *s, const MigrationOptions *options, const uint8_
     if (p->multifd_compression != MULTIFD_COMPRESSION_NONE) {
         s->codec = multifd_codec_new(p->multifd_compression, true, codec_level(p), error);
         return s->codec != NULL;
+    }
+    if (s->group->leader->lend_pipe[0] >= 0) {
+        channel_start_lending(s->channel);
     }
     return true;
 }

@@ -129,6 +129,7 @@ static bool set_up(Migration *m, GError **error)
     }
     if (m->return_path) {
         open_return_path(m);
+        channel_start_lending(m->channel); /* the machine stands still until the destination has all of it */
     }
     if (m->options.capabilities[CAPABILITY_POSTCOPY_RAM] && !postcopy_advise(m, error)) {
         return false;

@@ -69,9 +69,18 @@ void writer_guest_memory(StreamWriter *writer, const void *data, size_t size)
         return;
     }
     writer->position += size;
-    if (!writer->error) {
-        queue(writer, data, size);
+    if (writer->error) {
+        return;
     }
+    if (writer->channel->lend_pipe[0] >= 0 && size >= LEND_BYTES) {
+        struct iovec iov = {(void *)(uintptr_t)data, size};
+
+        if (writer_flush(writer)) {
+            channel_writev_memory(writer->channel, &iov, 1, &writer->error);
+        }
+        return;
+    }
+    queue(writer, data, size);
 }
 
 void writer_bytes(StreamWriter *writer, const void *data, size_t size)

@@ -40,7 +40,10 @@ void writer_be32(StreamWriter *writer, uint32_t value);
 void writer_be64(StreamWriter *writer, uint64_t value);
 /* u8 length, bytes.  @text is at most 255 bytes long. */
 void writer_counted_string(StreamWriter *writer, const char *text);
-/* By reference: @data stays until the next flush; it may change meanwhile (guest memory). */
+/*
+ * By reference: @data stays until the next flush, on a channel that lends until the peer has answered; it may change
+ * meanwhile (guest memory).
+ */
 void writer_guest_memory(StreamWriter *writer, const void *data, size_t size);
 bool writer_flush(StreamWriter *writer);
 /* False with a copy of the first error. */

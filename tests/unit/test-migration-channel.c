@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Channels that lend memory instead of copying it (migration/channel-lend.c). */
+#include <glib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "migration/channel.h"
+
+#define KIB 1024
+#define MIB (1024 * KIB)
+
+typedef struct Ends {
+    Channel *out;
+    int in;
+} Ends;
+
+static Ends connect_ends(bool lends)
+{
+    Ends ends;
+    int fds[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    ends.out = channel_new(fds[0], fds[0]);
+    ends.in = fds[1];
+    channel_classify(ends.out);
+    if (lends) {
+        channel_start_lending(ends.out);
+        g_assert_cmpint(ends.out->lend_pipe[0], >=, 0);
+    }
+    return ends;
+}
+
+static void disconnect_ends(Ends *ends)
+{
+    channel_free(ends->out);
+    close(ends->in);
+}
+
+static void send_piece(Channel *out, const void *data, size_t size)
+{
+    struct iovec iov = {(void *)(uintptr_t)data, size};
+    GError *error = NULL;
+
+    channel_writev_memory(out, &iov, 1, &error);
+    g_assert_no_error(error);
+}
+
+static void receive(int fd, uint8_t *data, size_t size)
+{
+    while (size) {
+        ssize_t n = read(fd, data, size);
+
+        g_assert_cmpint(n, >, 0);
+        data += n;
+        size -= (size_t)n;
+    }
+}
+
+static uint8_t *make_memory(size_t size)
+{
+    uint8_t *memory = aligned_alloc(4 * KIB, size);
+
+    for (size_t i = 0; i < size; i++) {
+        memory[i] = (uint8_t)(i * 31 + (i >> 12));
+    }
+    return memory;
+}
+
+/* What arrives of a piece of @size bytes that is stored to behind the call. */
+static uint8_t byte_stored_behind_the_call(bool lends, size_t size)
+{
+    Ends ends = connect_ends(lends);
+    uint8_t *memory = make_memory(size);
+    g_autofree uint8_t *got = g_malloc(size);
+    uint8_t seen;
+
+    memory[100] = 1;
+    send_piece(ends.out, memory, size);
+    memory[100] = 2;
+    receive(ends.in, got, size);
+    seen = got[100];
+    free(memory);
+    disconnect_ends(&ends);
+    return seen;
+}
+
+static void test_large_piece_is_lent(void)
+{
+    g_assert_cmpint(byte_stored_behind_the_call(true, LEND_BYTES), ==, 2);
+}
+
+static void test_small_piece_is_copied(void)
+{
+    g_assert_cmpint(byte_stored_behind_the_call(true, LEND_BYTES - 4 * KIB), ==, 1);
+}
+
+static void test_nothing_is_lent_unasked(void)
+{
+    g_assert_cmpint(byte_stored_behind_the_call(false, LEND_BYTES), ==, 1);
+}
+
+typedef struct Write {
+    Channel *out;
+    struct iovec *iov;
+    int count;
+    GError *error;
+} Write;
+
+static gpointer write_thread(gpointer opaque)
+{
+    Write *w = opaque;
+
+    channel_writev_memory(w->out, w->iov, w->count, &w->error);
+    return NULL;
+}
+
+/* More than socket and pipe take at once, in pieces of all kinds, some of them not at the start of a page. */
+static void test_pieces_arrive_in_order(void)
+{
+    static const size_t sizes[] = {12, 3 * MIB, 100, 64 * KIB, 65 * KIB + 1, 5, 7, 2 * MIB + 11, LEND_BYTES - 1, 1};
+    Ends ends = connect_ends(true);
+    size_t total = 0;
+    uint8_t *memory = make_memory(6 * MIB);
+    g_autofree uint8_t *got = g_malloc(6 * MIB);
+    struct iovec iov[G_N_ELEMENTS(sizes)];
+    Write w = {ends.out, iov, G_N_ELEMENTS(sizes), NULL};
+    GThread *thread;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        iov[i] = (struct iovec){memory + total, sizes[i]};
+        total += sizes[i];
+    }
+    thread = g_thread_new("write", write_thread, &w);
+    receive(ends.in, got, total);
+    g_thread_join(thread);
+    g_assert_no_error(w.error);
+    g_assert_true(memcmp(got, memory, total) == 0);
+    free(memory);
+    disconnect_ends(&ends);
+}
+
+/* Whether the cancel comes before the wait or in it: nobody reads, so the write cannot end otherwise. */
+static void test_cancel_ends_the_wait(void)
+{
+    Ends ends = connect_ends(true);
+    uint8_t *memory = make_memory(8 * MIB);
+    struct iovec iov = {memory, 8 * MIB};
+    Write w = {ends.out, &iov, 1, NULL};
+    GThread *thread = g_thread_new("write", write_thread, &w);
+
+    channel_cancel(ends.out);
+    g_thread_join(thread);
+    g_assert_nonnull(w.error);
+    g_assert_cmpstr(w.error->message, ==, "cancelled");
+    g_clear_error(&w.error);
+    disconnect_ends(&ends);
+    free(memory);
+}
+
+static void test_peer_that_went_is_an_error(void)
+{
+    Ends ends = connect_ends(true);
+    uint8_t *memory = make_memory(LEND_BYTES);
+    struct iovec iov = {memory, LEND_BYTES};
+    GError *error = NULL;
+
+    shutdown(ends.in, SHUT_RDWR);
+    g_assert_false(channel_writev_memory(ends.out, &iov, 1, &error));
+    g_assert_nonnull(error);
+    g_clear_error(&error);
+    disconnect_ends(&ends);
+    free(memory);
+}
+
+/* Where the pipe takes nothing (an old kernel, no memory for pipes) the bytes go the usual way. */
+static void test_without_a_pipe_it_is_copied(void)
+{
+    Ends ends = connect_ends(true);
+    uint8_t *memory = make_memory(LEND_BYTES);
+    g_autofree uint8_t *got = g_malloc(LEND_BYTES);
+    int socket_fd = dup(ends.in); /* no pipe: vmsplice() refuses it */
+
+    g_assert_cmpint(dup2(socket_fd, ends.out->lend_pipe[1]), >=, 0);
+    close(socket_fd);
+    send_piece(ends.out, memory, LEND_BYTES);
+    receive(ends.in, got, LEND_BYTES);
+    g_assert_true(memcmp(got, memory, LEND_BYTES) == 0);
+    g_assert_cmpint(ends.out->lend_pipe[0], ==, -1);
+    free(memory);
+    disconnect_ends(&ends);
+}
+
+#define TEST(path, name) g_test_add_func("/migration-channel/lend/" path, test_##name)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    signal(SIGPIPE, SIG_IGN); /* as the program does: splice() cannot be told */
+    TEST("large-piece", large_piece_is_lent);
+    TEST("small-piece-is-copied", small_piece_is_copied);
+    TEST("nothing-unasked", nothing_is_lent_unasked);
+    TEST("pieces-arrive-in-order", pieces_arrive_in_order);
+    TEST("cancel-ends-the-wait", cancel_ends_the_wait);
+    TEST("peer-that-went-is-an-error", peer_that_went_is_an_error);
+    TEST("without-a-pipe-it-is-copied", without_a_pipe_it_is_copied);
+    return g_test_run();
+}
