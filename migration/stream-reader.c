@@ -9,7 +9,7 @@
 
 #define READER_BUFFER (512 * 1024)
 #define LARGE         (16 * 1024) /* not worth a copy */
-#define READ_AHEAD    4096        /* behind what is large: the head of what follows */
+#define READ_AHEAD    4096        /* behind what is large: the head of what follows; it may be large again */
 
 StreamReader *reader_new(Channel *channel)
 {
@@ -18,6 +18,7 @@ StreamReader *reader_new(Channel *channel)
     reader->channel = channel;
     reader->buffer = g_malloc(READER_BUFFER);
     reader->capacity = READER_BUFFER;
+    reader->ahead = READ_AHEAD;
     reader->owns_buffer = true;
     reader->position = channel->seekable ? channel->position : 0;
     return reader;
@@ -126,8 +127,11 @@ static bool fill(StreamReader *reader)
         reader->end -= reader->start;
         reader->start = 0;
     }
-    iov = (struct iovec){reader->buffer + reader->end, reader->capacity - reader->end};
+    iov = (struct iovec){reader->buffer + reader->end, MIN(reader->ahead, reader->capacity - reader->end)};
     n = receive(reader, &iov, 1);
+    if (n == reader->ahead) { /* small things come in a row: fewer calls */
+        reader->ahead = MIN(reader->ahead * 2, reader->capacity);
+    }
     reader->end += n;
     return n > 0;
 }
@@ -139,6 +143,7 @@ static size_t receive_past(StreamReader *reader, uint8_t *to, size_t size)
     size_t n = receive(reader, iov, 2);
 
     reader->start = reader->end = 0;
+    reader->ahead = READ_AHEAD;
     if (n > size) {
         reader->end = n - size;
         n = size;

@@ -61,6 +61,7 @@ typedef struct StreamReader {
     const char *field; /* being read, or NULL */
     uint8_t *buffer;
     size_t start, end, capacity;
+    size_t ahead;      /* how much the next look at the channel takes */
     bool owns_buffer;
     /* Around a wait for the peer (drops and takes the big lock); may be NULL. */
     void (*before_wait)(void);
