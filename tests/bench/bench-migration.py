@@ -5,10 +5,10 @@
 usage: bench-migration.py [--quick] [--runs N] [--peer QEMU] [--guest FOLDER] [--dirty-sync BENCH]
                           [--storer RATE=ELF ...] EMULATOR
 
-Guests: an idle Linux with data in its memory, and bare-metal ones that dirty memory at a steady RATE (MB/s).  Sources
-are started as users start them; the memory of destinations is touched before the clock starts: first touch costs as much
-as the move.  CPU seconds are those of both processes, with what the guest uses meanwhile.  A ratio above 1 is for this
-emulator.
+Guests: an idle Linux with data in its memory; bare-metal ones that dirty memory at a steady RATE (MB/s); and one of
+these, stopped, whose memory is all in use, so that nothing but bytes that travel is measured.  Sources are started as
+users start them; the memory of destinations is touched before the clock starts: first touch costs as much as the move.
+CPU seconds are those of both processes, with what the guest uses meanwhile.  A ratio above 1 is for this emulator.
 """
 import argparse
 import mmap
@@ -96,11 +96,12 @@ def disk_write(folder, size, direct):
 class Guest:
     """How to start one kind of guest, and how to tell that it is ready."""
 
-    def __init__(self, name, mib, args, ready, touched=False):
+    def __init__(self, name, mib, args, ready, touched=False, status='running'):
         self.name, self.mib, self.args, self.ready, self.touched = name, mib, args, ready, touched
+        self.status = status  # once it is ready, and where it arrives
 
     def with_touched_memory(self):
-        return Guest(self.name, self.mib, self.args, self.ready, True)
+        return Guest(self.name, self.mib, self.args, self.ready, True, self.status)
 
     def machine_args(self):
         prealloc = 'on' if self.touched else 'off'
@@ -126,6 +127,15 @@ def storer_guest(mb_per_second, elf, mib):
     pace = 'flat out' if mb_per_second >= FLAT_OUT else f'{mb_per_second} MB/s'
     return Guest(f'dirties {mib} MiB, {pace}', mib, ['-bios', elf],
                  lambda machine: machine.wait_serial(b'PASS 1', timeout=300))
+
+
+def full_guest(elf, mib):
+    """Stands still; every page holds something."""
+    def ready(machine):
+        machine.wait_serial(b'PASS 1', timeout=300)
+        machine.qmp('stop')
+
+    return Guest(f'{mib} MiB, all in use, stopped', mib, ['-bios', elf], ready, status='paused')
 
 
 def last_pass(machine):
@@ -182,6 +192,7 @@ def writers(n, direct):
 
 UNIX, TCP, ONE_WRITER = Way('unix', 'unix'), Way('tcp', 'tcp'), Way('1 writer', 'file', ['mapped-ram'])
 SOCKETS = [UNIX, TCP, multifd(1), multifd(2), multifd(4), multifd(2, 'zstd')]
+FULL = [UNIX, TCP, multifd(2)]
 FILES = [ONE_WRITER, writers(2, False), writers(4, False), writers(2, True)]
 
 
@@ -225,7 +236,7 @@ class Bench:
         machine.qmp('migrate-incoming', uri='tcp:127.0.0.1:0')
         return f"tcp:127.0.0.1:{machine.qmp('query-migrate')['socket-address'][0]['port']}"
 
-    def timed_migrate(self, source, uri, row, name, destination=None):
+    def timed_migrate(self, source, uri, row, name, destination=None, arrives='running'):
         machines = [source, destination] if destination else [source]
         source.qmp('migrate-set-parameters', **{'max-bandwidth': 0, 'downtime-limit': 300})
         before = sum(map(cpu_seconds, machines))
@@ -235,7 +246,7 @@ class Bench:
             print(f'  {row}, {name}: {error}', file=sys.stderr)
             return None
         if destination:
-            destination.wait_status('running')
+            destination.wait_status(arrives)
         self.record(row, 'CPU s', name, sum(map(cpu_seconds, machines)) - before)
         self.record(row, 'total ms', name, info['total-time'])
         return info
@@ -246,7 +257,8 @@ class Bench:
         guest.ready(source)
         way.tell(source)
         destination = self.warm_destination(binary, guest, way)
-        info = self.timed_migrate(source, self.listen(destination, way.transport), row, name, destination)
+        uri = self.listen(destination, way.transport)
+        info = self.timed_migrate(source, uri, row, name, destination, guest.status)
         if info:
             self.record(row, 'MiB/s', name, info['ram']['transferred'] / MIB / max(info['total-time'], 1) * 1000)
             self.record(row, 'downtime ms', name, info['downtime'])
@@ -352,6 +364,10 @@ class Bench:
             for way in FILES if first else [ONE_WRITER]:
                 self.attempt(self.save_and_restore, name, binary, guest, way, False)
             self.attempt(self.save_and_restore, name, binary, guest, ONE_WRITER, True)
+        if self.args.storer:
+            guest = full_guest(max(self.args.storer)[1], self.args.storer_mib)
+            for way in FULL:
+                self.attempt(self.precopy, name, binary, guest, way)
         for rate_mb, elf in self.args.storer:
             guest = storer_guest(rate_mb, elf, self.args.storer_mib)
             if rate_mb >= FLAT_OUT:
