@@ -14,6 +14,9 @@
 #define REACH ((uint64_t)1 << 30) /* half of what rel32 can do: any two buffers within REACH of the anchor   \
                                    */
 
+/* Holds a hundred blocks. */
+#define CODE_CHUNK (64u << 10)
+
 /* Where the first buffer was mapped; set once. */
 static uintptr_t anchor;
 
@@ -81,8 +84,8 @@ bool code_buffer_init(CodeBuffer *cb, size_t size, GError **error)
 {
     size = (size + 0xffff) & ~(size_t)0xffff;
     cb->rw = cb->rx = NULL;
-    cb->used = 0;
-    cb->size = cb->limit = size;
+    cb->size = size;
+    code_buffer_use(cb, 0, size);
     cb->fd = memfd_create("godwit-code", MFD_CLOEXEC);
     if (cb->fd < 0 || ftruncate(cb->fd, size) < 0) {
         fail_errno(error, errno, "cannot create a code buffer of %zu bytes", size);
@@ -112,5 +115,26 @@ void code_buffer_destroy(CodeBuffer *cb)
     }
     cb->rw = cb->rx = NULL;
     cb->fd = -1;
-    cb->size = cb->limit = cb->used = 0;
+    cb->size = 0;
+    code_buffer_use(cb, 0, 0);
+}
+
+void code_buffer_use(CodeBuffer *cb, size_t start, size_t end)
+{
+    cb->used = start;
+    cb->limit = end;
+    cb->hot = cb->cold = (CodeChunk){0};
+}
+
+bool code_buffer_chunk(CodeBuffer *cb, CodeChunk *chunk, size_t room)
+{
+    if (chunk->at + room <= chunk->end) {
+        return true;
+    }
+    if (cb->used + CODE_CHUNK > cb->limit) {
+        return false;
+    }
+    *chunk = (CodeChunk){cb->used, cb->used + CODE_CHUNK};
+    cb->used += CODE_CHUNK;
+    return true;
 }

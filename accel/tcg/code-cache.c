@@ -26,8 +26,7 @@ static uint64_t flush_generation; /* under tb_lock */
 static void use_segment(TcgCpu *tc, unsigned n)
 {
     tc->segment = n;
-    tc->code.used = tc->segments[n].start;
-    tc->code.limit = tc->segments[n].end;
+    code_buffer_use(&tc->code, tc->segments[n].start, tc->segments[n].end);
 }
 
 void code_cache_init(TcgCpu *tc)

@@ -350,7 +350,7 @@ typedef struct TcgAccelConfig {
     bool no_revive, no_code_stores, no_store_ahead, no_fast_refill;
     bool interp, one_insn_per_tb;
     bool no_chain, no_optimize, no_fp_inline, no_jump_table, no_loop_regs, no_page_slots, no_short_jumps;
-    bool no_halt_polling;
+    bool no_halt_polling, no_cold_code;
     bool lockstep; /* see lockstep.h; implies no_chain and no_jump_table */
     bool perf;
     bool split_wx; /* accepted: always so */

@@ -25,10 +25,18 @@ bool perf_map_open(GError **error)
     return true;
 }
 
+static void add_range(const uint8_t *start, uint32_t size, const char *kind, vaddr pc)
+{
+    if (size) {
+        fprintf(map, "%" PRIxPTR " %x guest_%s%" PRIx64 "\n", (uintptr_t)start, size, kind, pc);
+    }
+}
+
 void perf_map_add(const TCGCode *code, vaddr pc)
 {
     if (unlikely(map)) {
-        fprintf(map, "%" PRIxPTR " %x guest_%" PRIx64 "\n", (uintptr_t)code->rx, code->size, pc);
+        add_range(code->rx, code->size, "", pc);
+        add_range(code->cold, code->cold_size, "cold_", pc);
         fflush(map);
     }
 }

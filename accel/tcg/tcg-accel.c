@@ -53,6 +53,7 @@ static bool start_compiler(const TCGGuest *guest, GError **error)
         .no_page_slots = tcg_accel_config.no_page_slots,
         .no_loop_regs = tcg_accel_config.no_loop_regs,
         .no_short_jumps = tcg_accel_config.no_short_jumps,
+        .no_cold_code = tcg_accel_config.no_cold_code,
     };
 
     if (tcg_accel_config.lockstep) {

@@ -23,6 +23,7 @@ const Field tcg_accel_fields[] = {
     F_BOOL(TcgAccelConfig, no_optimize, "no-optimize", .help = "leave the optimiser out"),
     F_BOOL(TcgAccelConfig, no_fp_inline, "no-fp-inline", .help = "all floating point by software"),
     F_BOOL(TcgAccelConfig, no_loop_regs, "no-loop-regs", .help = "the same guest registers in registers everywhere"),
+    F_BOOL(TcgAccelConfig, no_cold_code, "no-cold-code", .help = "put code that seldom runs right behind its block"),
     F_BOOL(TcgAccelConfig, no_jump_table, "no-jump-table", .help = "look every far jump up"),
     F_BOOL(TcgAccelConfig, no_code_stores, "no-code-stores", .help = "look every store beside code up"),
     F_BOOL(TcgAccelConfig, no_fast_refill, "no-fast-refill",

@@ -17,6 +17,7 @@ COUNTER(tb_retries, "translations thrown away because the page changed meanwhile
 COUNTER(tb_guest_bytes, "guest code bytes translated");
 COUNTER(tb_guest_insns, "guest instructions translated");
 COUNTER(tb_host_bytes, "host code bytes made");
+COUNTER(tb_cold_bytes, "of these, bytes that lie apart because they seldom run");
 COUNTER(tb_buffer_full, "times a code buffer was full");
 
 #define MAX_INSNS 128
@@ -105,7 +106,7 @@ static void log_host_code(const TCGCode *code)
 {
     g_autoptr(GString) text = g_string_new(NULL);
 
-    g_string_printf(text, "OUT: %u bytes\n", code->size);
+    g_string_printf(text, "OUT: %u bytes, %u of them apart\n", code->size + code->cold_size, code->cold_size);
     tcg_dump_code(code, text);
     log_text(text->str);
 }
@@ -167,7 +168,8 @@ static void count(const TranslationBlock *tb, const TranslateContext *ctx, const
     counter_inc(tb_translated);
     counter_add(tb_guest_insns, ctx->n_insns);
     counter_add(tb_guest_bytes, tb->end_offset - ctx->offset);
-    counter_add(tb_host_bytes, code->size);
+    counter_add(tb_host_bytes, code->size + code->cold_size);
+    counter_add(tb_cold_bytes, code->cold_size);
 }
 
 /* NULL: the page changed meanwhile. */

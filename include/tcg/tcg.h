@@ -60,15 +60,16 @@ typedef struct TCGRuntime {
 } TCGRuntime;
 
 typedef struct TCGJump {
-    uint32_t patch;  /* offset in the code of the rel32, which lies within 8 aligned bytes */
-    uint32_t stub;   /* where it goes while unlinked */
+    int32_t patch;   /* offset in the code of the rel32, which lies within 8 aligned bytes */
+    int32_t stub;    /* where it goes while unlinked */
     uint16_t target; /* offset in the guest page */
 } TCGJump;
 
 /* One compiled block. */
 typedef struct TCGCode {
-    const uint8_t *rx; /* where it runs: the chained entry is at rx + entry */
-    uint32_t size;
+    const uint8_t *rx;   /* where it runs: the chained entry is at rx + entry */
+    const uint8_t *cold; /* the part that seldom runs, when it lies apart; else NULL */
+    uint32_t size, cold_size;
     uint32_t entry;       /* direct jumps within the page */
     uint32_t table_entry; /* 8-byte aligned; sets page_base from pc in the return-value register, polls */
     uint16_t n_jumps;
@@ -76,15 +77,25 @@ typedef struct TCGCode {
     TCGJump jumps[TCG_MAX_JUMPS];
 } TCGCode;
 
+/* A part of a code buffer that is being filled: from @at on it is free. */
+typedef struct CodeChunk {
+    size_t at, end;
+} CodeChunk;
+
 /* Code memory: one memfd mapped twice, read-write and read-execute; nobody ever has a writable executable page. */
 typedef struct CodeBuffer {
     uint8_t *rw, *rx;
     size_t size, used;
-    size_t limit; /* of used; the owner moves both about */
+    size_t limit; /* of used */
+    CodeChunk hot, cold; /* below used: for what mostly runs, and for what seldom does */
     int fd;
 } CodeBuffer;
 bool code_buffer_init(CodeBuffer *cb, size_t size, GError **error);
 void code_buffer_destroy(CodeBuffer *cb);
+/* From now on code goes to [start, end). */
+void code_buffer_use(CodeBuffer *cb, size_t start, size_t end);
+/* Makes sure that a chunk has @room bytes; false: the buffer has not. */
+bool code_buffer_chunk(CodeBuffer *cb, CodeChunk *chunk, size_t room);
 static inline ptrdiff_t code_buffer_delta(const CodeBuffer *cb)
 {
     return cb->rw - cb->rx;
@@ -93,7 +104,8 @@ static inline ptrdiff_t code_buffer_delta(const CodeBuffer *cb)
 /* Options of the compiler; each optimisation has its switch.  Constant after tcg_init(). */
 typedef struct TCGConfig {
     bool interpreter; /* run IR in C: portable back end and oracle */
-    bool no_optimize, no_chain, no_fp_inline, no_jump_table, no_loop_regs, no_page_slots, no_short_jumps;
+    bool no_optimize, no_chain, no_fp_inline, no_jump_table, no_loop_regs, no_page_slots, no_short_jumps,
+        no_cold_code;
 } TCGConfig;
 
 /* Once: thunks are compiled into a buffer of their own.  @guest: register names and the pinning order. */

@@ -286,7 +286,7 @@ void asm_patch_to(Asm *a, uint32_t at, uint32_t target_offset)
 {
     uint32_t rel = target_offset - (at + 4);
 
-    memcpy(a->start + at, &rel, 4);
+    memcpy(a->start + (int32_t)at, &rel, 4);
 }
 
 void asm_patch_here(Asm *a, uint32_t at)
@@ -310,5 +310,5 @@ uint32_t asm_jmp_short(Asm *a)
 
 void asm_patch_short(Asm *a, uint32_t at)
 {
-    a->start[at] = (uint8_t)(asm_offset(a) - (at + 1));
+    a->start[(int32_t)at] = (uint8_t)(asm_offset(a) - (at + 1));
 }

@@ -85,6 +85,7 @@ static inline RM rm_rip(const void *address)
     return (RM){.reg = NO_REG, .base = NO_REG, .index = NO_REG, .rip = address};
 }
 
+/* From the start; modulo 2^32, for code may lie before it. */
 static inline uint32_t asm_offset(const Asm *a)
 {
     return a->p - a->start;

@@ -475,7 +475,7 @@ void emit_flow(Emit *e, const IROp *op)
 
 /* --- the end --- */
 
-static void emit_slow_paths(Emit *e)
+static void emit_paths(Emit *e)
 {
     for (unsigned i = 0; i < e->n_slow && asm_room(&e->a, 2048); i++) {
         SlowPath *s = &e->slow[i];
@@ -486,7 +486,6 @@ static void emit_slow_paths(Emit *e)
         }
         e->op = s->op;
         e->insn_offset = s->insn_offset;
-        e->active_slots = s->active;
         set_loop(e, s->loop);
         e->fp = s->fp;
         e->boxed = 0;
@@ -494,7 +493,7 @@ static void emit_slow_paths(Emit *e)
     }
 }
 
-void emit_finish(Emit *e)
+void emit_end(Emit *e)
 {
     /* A list without an end leaves at its end. */
     if (e->b->n_ops == 0 || !ir_op_is(e->b->ops[e->b->n_ops - 1].opc, IR_P_ENDS)) {
@@ -502,8 +501,12 @@ void emit_finish(Emit *e)
         enter_loop(e, 0);
         emit_exit(e, e->b->end_offset, TCG_EXIT_LOOKUP);
     }
+}
+
+void emit_slow_paths(Emit *e)
+{
     emit_loop_movers(e);
-    emit_slow_paths(e);
+    emit_paths(e);
     for (unsigned i = 0; i < e->n_fixups && !e->a.overflow && asm_room(&e->a, 2048); i++) {
         const EmitLabel *label = &e->labels[e->fixups[i].label];
 

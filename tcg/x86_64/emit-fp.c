@@ -504,7 +504,6 @@ static void slow_fp_check(Emit *e, const SlowPath *s)
     fp_sync_slow(e, &s->fp);
     asm_store_imm32(&e->a, 0, ENV(insn_offset), s->insn_offset);
     call_thunk(e, x86_host.thunks.fp_check);
-    forget_groups(e, s->active);
     fp_cache_reload(e, &s->fp, 0);
     slow_back(e, s);
 }

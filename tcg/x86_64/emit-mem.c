@@ -40,16 +40,13 @@ static int emit_address(Emit *e, const IROp *op)
     return emit_sum(e, op->a, op->imm);
 }
 
-static int32_t tlb_table(const Emit *e, bool write)
+static int32_t tlb_table(unsigned mode, bool write)
 {
-    return (write ? ENV_DISP(tlb_write) : ENV_DISP(tlb_read)) +
-           (int32_t)(e->b->mmu_idx * sizeof(TLBEntry) * TLB_ENTRIES);
+    return (write ? ENV_DISP(tlb_write) : ENV_DISP(tlb_read)) + (int32_t)(mode * sizeof(TLBEntry) * TLB_ENTRIES);
 }
 
-void emit_tlb_index(Emit *e, int addr, bool write, unsigned span)
+void asm_tlb_index(Asm *a, int addr, unsigned mode, bool write, unsigned span)
 {
-    Asm *a = &e->a;
-
     if (x86_host.features.bmi2) {
         asm_vex(a, A_0F3A | A_F2 | 0xf0, 0, RCX, NO_REG, rm_reg(addr), 1);
         asm_byte(a, TCG_PAGE_BITS - 4);
@@ -60,22 +57,21 @@ void emit_tlb_index(Emit *e, int addr, bool write, unsigned span)
     asm_alu_imm(a, ALU_AND, 0, rm_reg(RCX), TLB_SLOT_MASK);
     asm_mov_rr(a, 1, RDX, addr);
     asm_alu(a, ALU_XOR, 1, RDX,
-            rm_sib(RBP, RCX, 0, tlb_table(e, write) + (int32_t)offsetof(TLBEntry, tag)));
+            rm_sib(RBP, RCX, 0, tlb_table(mode, write) + (int32_t)offsetof(TLBEntry, tag)));
     asm_alu_imm(a, ALU_CMP, 1, rm_reg(RDX), TCG_PAGE_SIZE - span);
 }
 
-void emit_tlb_addend(Emit *e, bool write)
+void asm_tlb_addend(Asm *a, unsigned mode, bool write)
 {
-    asm_load(&e->a, 1, RCX,
-             rm_sib(RBP, RCX, 0, tlb_table(e, write) + (int32_t)offsetof(TLBEntry, addend)));
+    asm_load(a, 1, RCX, rm_sib(RBP, RCX, 0, tlb_table(mode, write) + (int32_t)offsetof(TLBEntry, addend)));
 }
 
 /* Leaves the addend of the page of the @size bytes at @addr in rcx, or goes to @slow. */
 static void emit_tlb_range(Emit *e, int addr, bool write, unsigned size, SlowPath *slow)
 {
-    emit_tlb_index(e, addr, write, size);
+    asm_tlb_index(&e->a, addr, e->b->mmu_idx, write, size);
     slow_from(e, slow, CC_A);
-    emit_tlb_addend(e, write);
+    asm_tlb_addend(&e->a, e->b->mmu_idx, write);
 }
 
 static void emit_site_range(Emit *e, int addr, bool write, unsigned size, SlowPath *slow)
@@ -109,11 +105,6 @@ static uint32_t mop_of(const Emit *e, const IROp *op, unsigned more)
     return op->mem | more | e->b->mmu_idx << 8;
 }
 
-static void slow_address(Emit *e, const SlowPath *s)
-{
-    asm_mov_rr(&e->a, 1, RAX, s->reg);
-}
-
 static void store_insn_offset(Emit *e, const SlowPath *s)
 {
     asm_store_imm32(&e->a, 0, ENV(insn_offset), s->insn_offset);
@@ -133,25 +124,20 @@ static RM slot_of(const MemGroup *g)
     return rm_mem(RBP, ENV_DISP(scratch) + 8 * g->slot);
 }
 
-static void clear_slot(Emit *e, const MemGroup *g)
-{
-    asm_store_imm32(&e->a, 1, slot_of(g), 0);
-}
-
-void forget_groups(Emit *e, uint8_t active)
-{
-    for (unsigned slot = 0; slot < 8; slot++) {
-        if (active >> slot & 1) {
-            asm_store_imm32(&e->a, 1, rm_mem(RBP, ENV_DISP(scratch) + 8 * slot), 0);
-        }
-    }
-}
-
 static bool is_first_of_group(const Emit *e, const IROp *op)
 {
     const MemGroup *g = group_of(e, op);
 
     return g && g->first == op - e->b->ops;
+}
+
+/* Where slow paths begin: the address in rax.  What a group's check did not vouch for looks for itself. */
+static void slow_address(Emit *e, const SlowPath *s)
+{
+    if (is_first_of_group(e, s->op)) {
+        asm_store_imm32(&e->a, 1, slot_of(group_of(e, s->op)), 0);
+    }
+    asm_mov_rr(&e->a, 1, RAX, group_of(e, s->op) ? emit_address(e, s->op) : s->reg);
 }
 
 /* The next access of the group expects the slot's value in rcx. */
@@ -180,8 +166,6 @@ static RM emit_check(Emit *e, const IROp *op, const MemGroup *g, SlowPath *s)
         return rm_sib(RCX, addr, 0, 0);
     }
     if (is_first_of_group(e, op)) {
-        e->active_slots |= 1u << g->slot;
-        s->active = e->active_slots;
         addr = emit_sum(e, g->base, g->min);
         emit_site_range(e, addr, write, g->end - g->min, s);
         asm_alu(&e->a, ALU_ADD, 1, RCX, rm_reg(addr));
@@ -195,7 +179,6 @@ static RM emit_check(Emit *e, const IROp *op, const MemGroup *g, SlowPath *s)
     }
     e->rcx_group = g;
     if (g->last == op - e->b->ops) {
-        e->active_slots &= ~(1u << g->slot);
         e->rcx_group = NULL;
     }
     return rm_mem(RCX, (int32_t)(op->imm - g->min));
@@ -203,13 +186,13 @@ static RM emit_check(Emit *e, const IROp *op, const MemGroup *g, SlowPath *s)
 
 /* --- loads --- */
 
-static void raw_load(Emit *e, int reg, RM from, unsigned mem)
+void asm_raw_load(Asm *a, int reg, RM from, unsigned mem)
 {
     static const unsigned opcodes[8] = {A_0F | A_BYTE | 0xb6, A_0F | 0xb7, 0x8b, 0x8b,
                                         A_0F | A_BYTE | 0xbe, A_0F | 0xbf, 0x63, 0x8b};
     unsigned kind = mem & (IR_MEM_SIZE | IR_MEM_SIGN);
 
-    asm_modrm(&e->a, opcodes[kind], kind >= 3, reg, from, 0);
+    asm_modrm(a, opcodes[kind], kind >= 3, reg, from, 0);
 }
 
 static FpView load_view(const Emit *e, const IROp *op)
@@ -230,7 +213,7 @@ static void slow_load(Emit *e, const SlowPath *s)
     fp_sync_slow(e, &s->fp);
     slow_address(e, s);
     asm_mov_imm(&e->a, RDX, mop_of(e, s->op, 0) | (uint32_t)s->insn_offset << 16);
-    call_thunk(e, x86_host.thunks.load);
+    call_thunk(e, group_of(e, s->op) ? alone_load_thunk(e, s->op) : x86_host.thunks.load);
     fp_cache_reload(e, &s->fp, view ? s->op->dst : 0);
     if (view) {
         /* movq; the main line writes it home */
@@ -238,7 +221,6 @@ static void slow_load(Emit *e, const SlowPath *s)
     } else {
         asm_mov_rr(&e->a, 1, s->arg, RAX);
     }
-    forget_groups(e, s->active);
     back_to_group(e, s);
 }
 
@@ -261,28 +243,10 @@ static void load_value(Emit *e, const IROp *op, int reg, RM from)
         fp_load(e, reg, from, view);
         return;
     }
-    raw_load(e, reg, from, op->mem & ~IR_MEM_FP_BOX);
+    asm_raw_load(&e->a, reg, from, op->mem);
     if (op->mem & IR_MEM_FP_BOX) {
         box(e, op->mem & IR_MEM_SIZE);
     }
-}
-
-/* A load that its group's check does not vouch for. */
-static void slow_load_alone(Emit *e, const SlowPath *s)
-{
-    SlowPath *miss = new_slow(e, slow_load);
-    int addr;
-
-    if (is_first_of_group(e, s->op)) {
-        clear_slot(e, group_of(e, s->op));
-    }
-    addr = emit_address(e, s->op);
-    miss->reg = addr;
-    miss->arg = s->arg;
-    miss->back = s->back;
-    emit_tlb(e, addr, false, s->op->mem, miss);
-    load_value(e, s->op, s->arg, rm_sib(RCX, addr, 0, 0));
-    back_to_group(e, s);
 }
 
 static void emit_load(Emit *e, const IROp *op)
@@ -296,7 +260,7 @@ static void emit_load(Emit *e, const IROp *op)
     if (view) {
         fp_make_room(e, op->dst);
     }
-    s = new_slow(e, g ? slow_load_alone : slow_load);
+    s = new_slow(e, slow_load);
     from = emit_check(e, op, g, s);
     reg = view ? fp_define(e, op->dst, view) : op->mem & IR_MEM_FP_BOX ? RAX : dst_reg(e, op->dst);
 
@@ -318,23 +282,22 @@ static void slow_store(Emit *e, const SlowPath *s)
     slow_address(e, s);
     load_ref(e, RCX, s->op->b);
     asm_mov_imm(&e->a, RDX, mop_of(e, s->op, 0) | (uint32_t)s->insn_offset << 16);
-    call_thunk(e, x86_host.thunks.store);
+    call_thunk(e, group_of(e, s->op) ? alone_store_thunk(e, s->op) : x86_host.thunks.store);
     fp_cache_reload(e, &s->fp, 0);
-    forget_groups(e, s->active);
     back_to_group(e, s);
 }
 
-static void raw_store(Emit *e, RM to, int reg, unsigned mem)
+void asm_raw_store(Asm *a, RM to, int reg, unsigned mem)
 {
     switch (mem & IR_MEM_SIZE) {
     case 0:
-        asm_modrm(&e->a, A_BYTE | 0x88, 0, reg, to, 0);
+        asm_modrm(a, A_BYTE | 0x88, 0, reg, to, 0);
         break;
     case 1:
-        asm_modrm(&e->a, A_66 | 0x89, 0, reg, to, 0);
+        asm_modrm(a, A_66 | 0x89, 0, reg, to, 0);
         break;
     default:
-        asm_store(&e->a, (mem & IR_MEM_SIZE) == 3, to, reg);
+        asm_store(a, (mem & IR_MEM_SIZE) == 3, to, reg);
     }
 }
 
@@ -370,30 +333,14 @@ static bool emit_store_fp(Emit *e, const IROp *op, RM to)
 static void store_value(Emit *e, const IROp *op, RM to)
 {
     if (!emit_store_fp(e, op, to)) {
-        raw_store(e, to, use_reg(e, op->b, RDX), op->mem);
+        asm_raw_store(&e->a, to, use_reg(e, op->b, RDX), op->mem);
     }
-}
-
-static void slow_store_alone(Emit *e, const SlowPath *s)
-{
-    SlowPath *miss = new_slow(e, slow_store);
-    int addr;
-
-    if (is_first_of_group(e, s->op)) {
-        clear_slot(e, group_of(e, s->op));
-    }
-    addr = emit_address(e, s->op);
-    miss->reg = addr;
-    miss->back = s->back;
-    emit_tlb(e, addr, true, s->op->mem, miss);
-    store_value(e, s->op, rm_sib(RCX, addr, 0, 0));
-    back_to_group(e, s);
 }
 
 static void emit_store(Emit *e, const IROp *op)
 {
     const MemGroup *g = group_of(e, op);
-    SlowPath *s = new_slow(e, g ? slow_store_alone : slow_store);
+    SlowPath *s = new_slow(e, slow_store);
 
     store_value(e, op, emit_check(e, op, g, s));
     s->back = asm_offset(&e->a);
@@ -421,7 +368,6 @@ static void slow_atomic(Emit *e, const SlowPath *s)
                   : op->opc == IR_SC ? x86_host.thunks.sc
                                      : x86_host.thunks.amo);
     fp_cache_reload(e, &s->fp, 0);
-    forget_groups(e, s->active);
     slow_back(e, s);
 }
 

@@ -151,7 +151,6 @@ SlowPath *new_slow(Emit *e, void (*emit)(Emit *e, const SlowPath *s))
     s->insn_offset = e->insn_offset;
     s->back = 0;
     s->arg = 0;
-    s->active = e->active_slots;
     s->loop = e->loop;
     s->fp = e->fp;
     return s;
@@ -247,6 +246,11 @@ static void count_uses(Emit *e)
     }
 }
 
+/* No two blocks share 8 bytes: x86_set_jump() writes as many. */
+#define CODE_ALIGN 16
+/* Room that nearly every block finds enough in a chunk. */
+#define MOST_BLOCKS 8192
+
 static GPrivate emit_private = G_PRIVATE_INIT(g_free);
 
 static Emit *emit_state(void)
@@ -260,17 +264,15 @@ static Emit *emit_state(void)
     return e;
 }
 
-static bool x86_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGCode *code)
+/* Emits the block to @hot, and what seldom runs to @cold, or behind the rest if that is NULL; false: no room. */
+static bool compile_to(const CodeBuffer *cb, CodeChunk *hot, CodeChunk *cold, const IRBlock *b, uintptr_t cookie,
+                       TCGCode *code)
 {
-    size_t start = (cb->used + 15) & ~(size_t)15;
     Emit *e = emit_state();
 
-    if (start + 256 > cb->limit) {
-        return false;
-    }
     memset(e, 0, offsetof(Emit, labels));
-    e->a.start = e->a.p = cb->rw + start;
-    e->a.end = cb->rw + cb->limit;
+    e->a.start = e->a.p = cb->rw + hot->at;
+    e->a.end = cb->rw + hot->end;
     e->a.rx_delta = code_buffer_delta(cb);
     e->b = b;
     e->code = code;
@@ -278,7 +280,9 @@ static bool x86_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGC
     e->in_rax = e->rax_for_next = IR_NONE;
     set_loop(e, 0);
     e->insn_offset = b->page_offset;
-    code->rx = cb->rx + start;
+    code->rx = cb->rx + hot->at;
+    code->cold = NULL;
+    code->cold_size = 0;
     code->n_jumps = 0;
     count_uses(e);
     collect_labels(e);
@@ -290,13 +294,47 @@ static bool x86_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGC
         emit_op(e, &b->ops[i]);
     }
     if (asm_room(&e->a, 2048)) {
-        emit_finish(e);
+        emit_end(e);
+    }
+    if (cold) {
+        code->size = asm_offset(&e->a);
+        e->a.p = cb->rw + cold->at;
+        e->a.end = e->a.overflow ? e->a.p : cb->rw + cold->end;
+    }
+    if (asm_room(&e->a, 2048)) {
+        emit_slow_paths(e);
     }
     if (e->a.overflow) {
         return false;
     }
-    code->size = asm_offset(&e->a);
-    cb->used = start + code->size;
+    if (cold) {
+        code->cold = cb->rx + cold->at;
+        code->cold_size = e->a.p - (cb->rw + cold->at);
+        cold->at = ROUND_UP(cold->at + code->cold_size, CODE_ALIGN);
+    } else {
+        code->size = asm_offset(&e->a);
+    }
+    hot->at = ROUND_UP(hot->at + code->size, CODE_ALIGN);
+    return true;
+}
+
+/*
+ * Half of a block's code, what seldom runs, lies apart from the rest: what runs shares cache lines and pages of the host
+ * with more of its like.
+ */
+static bool x86_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGCode *code)
+{
+    CodeChunk rest;
+
+    if (!tcg_state.config.no_cold_code && code_buffer_chunk(cb, &cb->hot, MOST_BLOCKS) &&
+        code_buffer_chunk(cb, &cb->cold, MOST_BLOCKS) && compile_to(cb, &cb->hot, &cb->cold, b, cookie, code)) {
+        return true;
+    }
+    rest = (CodeChunk){ROUND_UP(cb->used, CODE_ALIGN), cb->limit};
+    if (rest.at + 256 > rest.end || !compile_to(cb, &rest, NULL, b, cookie, code)) {
+        return false;
+    }
+    cb->used = rest.at;
     return true;
 }
 
@@ -342,6 +380,9 @@ static void x86_revive(const CodeBuffer *cb, const TCGCode *code)
 static void x86_dump(const TCGCode *code, GString *out)
 {
     host_disassemble(out, code->rx, code->size, (uintptr_t)code->rx);
+    if (code->cold_size) {
+        host_disassemble(out, code->cold, code->cold_size, (uintptr_t)code->cold);
+    }
 }
 
 static const void *x86_exit_address(unsigned reason)

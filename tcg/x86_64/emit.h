@@ -46,6 +46,8 @@ typedef struct Thunks {
     const void
         *fp_call; /* call; rax, rdx, rcx: a, b, c; scratch[0]: FpFunction, scratch[1]: its last argument */
     const void *fill_slot[2][TCG_MMU_MODES]; /* see page-slots.c */
+    /* as load and store, but these look in the first level first; see alone.c */
+    const void *load_alone[TCG_MMU_MODES][8], *store_alone[TCG_MMU_MODES][4];
     const void *call;      /* call; rax, rdx, rcx: a, b, c; scratch[0]: IRHelper -> rax */
     const void *call_vars; /* same; the callee may change vars */
     const void *call_jump; /* jmp; the same arguments */
@@ -92,7 +94,6 @@ struct SlowPath {
     uint16_t insn_offset;
     uint32_t back; /* where to go afterwards */
     uint32_t arg;
-    uint8_t active; /* slots of memory groups that are open here */
     uint32_t at;    /* its own code, once emitted */
     SlowPath *miss; /* of a page slot: where it goes when the first level does not have the page either */
     uint16_t span;
@@ -160,7 +161,6 @@ struct Emit {
     uint64_t boxed; /* bit per var: its home is known to hold a boxed F32 */
     uint32_t fp_clock, fp_stamp[N_XMM];
 
-    uint8_t active_slots;      /* bit per slot of env->scratch that an open group uses */
     const MemGroup *rcx_group; /* whose slot rcx holds, from the op before */
     unsigned n_labels, n_fixups, n_slow, n_groups, n_loops, n_short_jumps;
     EmitLabel labels[IR_MAX_LABELS]; /* from here on nothing is cleared for a new block */
@@ -224,13 +224,18 @@ int cc_of(unsigned cond);
 
 /* --- emit-mem.c --- */
 void emit_mem(Emit *e, const IROp *op);
-/* After a slow path called C, which may have changed any mapping: groups that are open check again. */
-void forget_groups(Emit *e, uint8_t active);
-
-/* Looks for the page of @span bytes at @addr: flags say "above" when it is not there; its index is in rcx. */
-void emit_tlb_index(Emit *e, int addr, bool write, unsigned span);
+/* Looks for the page of @span bytes at @addr: flags say "above" when it is not there; its index is in rcx, rdx changes. */
+void asm_tlb_index(Asm *a, int addr, unsigned mode, bool write, unsigned span);
 /* rcx: from the index to the addend. */
-void emit_tlb_addend(Emit *e, bool write);
+void asm_tlb_addend(Asm *a, unsigned mode, bool write);
+/* The access itself.  @mem: IR_MEM_*, of which size and sign count. */
+void asm_raw_load(Asm *a, int reg, RM from, unsigned mem);
+void asm_raw_store(Asm *a, RM to, int reg, unsigned mem);
+
+/* --- alone.c --- */
+void make_alone_thunks(Asm *a);
+const void *alone_load_thunk(const Emit *e, const IROp *op);
+const void *alone_store_thunk(const Emit *e, const IROp *op);
 
 /* --- page-slots.c --- */
 void plan_slots(Emit *e);
@@ -298,7 +303,9 @@ void emit_flow(Emit *e, const IROp *op);
 void emit_label(Emit *e, const IROp *op);
 void emit_call(Emit *e, const IROp *op);
 void emit_table_entry(Emit *e);
-void emit_finish(Emit *e);
+/* The way out at the end; what the block does not mostly run. */
+void emit_end(Emit *e);
+void emit_slow_paths(Emit *e);
 void collect_labels(Emit *e);
 EmitLabel *find_label(Emit *e, int64_t offset);
 

@@ -82,7 +82,7 @@ static void slow_slot(Emit *e, const SlowPath *s)
     Asm *a = &e->a;
     uint32_t lea;
 
-    emit_tlb_index(e, s->reg, s->write, s->span);
+    asm_tlb_index(a, s->reg, e->b->mmu_idx, s->write, s->span);
     asm_byte(a, 0x0f);
     asm_byte(a, 0x80 | CC_A);
     asm_u32(a, 0);
@@ -94,7 +94,7 @@ static void slow_slot(Emit *e, const SlowPath *s)
     asm_u32(a, 0);
     lea = asm_offset(a) - 4;
     asm_call(a, x86_host.thunks.fill_slot[s->write][e->b->mmu_idx % TCG_MMU_MODES]);
-    emit_tlb_addend(e, s->write);
+    asm_tlb_addend(a, e->b->mmu_idx, s->write);
     jump_to_offset(a, s->back);
     while ((uintptr_t)a->p % _Alignof(SiteInfo)) {
         asm_byte(a, 0xcc);

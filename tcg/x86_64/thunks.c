@@ -229,6 +229,10 @@ static void make_access(Asm *a, const AccessThunk *t)
     }
     pass_access(a, t->value);
     call_absolute(a, t->fn);
+    for (unsigned slot = FIRST_GROUP_SLOT; slot < G_N_ELEMENTS(((TCGEnv *)0)->scratch); slot++) {
+        /* C may have changed any mapping: memory groups that are open check again */
+        asm_store_imm32(a, 1, rm_mem(RBP, ENV_DISP(scratch) + 8 * (int)slot), 0);
+    }
     load_pinned(a, false);
     asm_alu_imm(a, ALU_ADD, 1, rm_reg(RSP), 8);
     asm_byte(a, 0xc3);
@@ -378,6 +382,7 @@ bool x86_init(GError **error)
     make_accesses(&a);
     make_calls(&a);
     make_slot_thunks(&a);
+    make_alone_thunks(&a);
     cb->used = asm_offset(&a);
     return true;
 }

@@ -154,7 +154,7 @@ void use_backend(bool interpreter)
         x86_host.features = (HostFeatures){0};
     }
 #endif
-    code_buffer.used = 0;
+    code_buffer_use(&code_buffer, 0, code_buffer.size);
 }
 
 void ir_exec_init(void)

@@ -106,6 +106,46 @@ static void test_full_buffer(void)
     code_buffer.limit = size;
 }
 
+/* What seldom runs lies apart; in a buffer without room for both it lies behind its block. */
+static void test_cold_apart(void)
+{
+    size_t size = code_buffer.size;
+    TCGCode code[2];
+
+    use_backend(false);
+    if (tcg_config()->interpreter) {
+        g_test_skip("the interpreter makes no code");
+        return;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        begin_block();
+        ir_emit(block, IR_LD, 1, 16, IR_NONE, 8)->mem = 3;
+        end_block();
+        code_buffer_use(&code_buffer, 0, i ? 4096 : size);
+        g_assert_true(tcg_compile(&code_buffer, block, 0, &code[i]));
+    }
+    g_assert_cmpuint(code[0].cold_size, >, 0);
+    g_assert_cmpuint(code[1].cold_size, ==, 0);
+    g_assert_cmpuint(code[1].size, ==, code[0].size + code[0].cold_size);
+    code_buffer_use(&code_buffer, 0, size);
+}
+
+/* tcg_link() writes eight bytes at once: those of a jump are in no other block, which another thread may be making. */
+static void test_blocks_share_no_word(void)
+{
+    TCGCode code[2];
+
+    use_backend(false);
+    for (unsigned i = 0; i < 2; i++) {
+        begin_block();
+        emit_brcond(IR_EQ, 1, 2, 0x80);
+        end_block();
+        g_assert_true(tcg_compile(&code_buffer, block, 0, &code[i]));
+    }
+    g_assert_cmpuint((uintptr_t)code[1].rx % 8, ==, 0);
+    g_assert_cmpuint((uintptr_t)code[1].cold % 8, ==, 0);
+}
+
 /* All of it again on a host that has SSE2 only. */
 static void test_baseline_host(void)
 {
@@ -131,6 +171,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/value/results-used-at-once-agree", test_results_used_at_once);
     g_test_add_func("/tcg/call/sees-and-changes-vars", test_call_sees_and_changes_vars);
     g_test_add_func("/tcg/code-buffer/full-is-reported", test_full_buffer);
+    g_test_add_func("/tcg/code-buffer/seldom-run-code-lies-apart", test_cold_apart);
+    g_test_add_func("/tcg/code-buffer/blocks-share-no-word", test_blocks_share_no_word);
     g_test_add_func("/tcg/host/baseline-agrees", test_baseline_host);
     add_optimize_tests();
     add_memory_tests();
