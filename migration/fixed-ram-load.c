@@ -25,6 +25,8 @@
 
 #define CHUNK_PAGES 256 /* what a thread takes at a time */
 #define MAX_READERS 16
+/* Past the page cache nobody reads ahead: the disk has as many requests as threads wait for it, whatever the CPUs. */
+#define DIRECT_READERS 8
 
 TRACE_EVENT(fixed_ram_map, "'%s': %" PRIu64 " bytes at file offset 0x%" PRIx64);
 
@@ -282,7 +284,7 @@ static bool read_block(const FixedRamLoad *fixed, StreamReader *reader, RAMBlock
         return reader_take_error(reader, error);
     }
     lock_init(&load.lock, RANK_LEAF, "fixed-ram-load");
-    run_threads(&load, fixed->readers);
+    run_threads(&load, fixed->direct ? MAX(fixed->readers, DIRECT_READERS) : fixed->readers);
     lock_destroy(&load.lock);
     if (load.error) {
         return reader_take_error(reader, load.error);
