@@ -16,14 +16,14 @@ enum { OUTSIDE, IN_CODE, IN_C };
 #define MXCSR_FLAGS   0x3fu
 #define MXCSR_DEFAULT 0x1f80u /* all exceptions masked, round to nearest */
 
-static bool mxcsr_is_live(const TCGEnv *env)
+bool tcg_fp_is_live(const TCGEnv *env)
 {
     return env->in_code == IN_CODE && !tcg_state.config.interpreter;
 }
 
 static uint32_t mxcsr_get(const TCGEnv *env)
 {
-    return mxcsr_is_live(env) ? _mm_getcsr() : env->host_fp;
+    return tcg_fp_is_live(env) ? _mm_getcsr() : env->host_fp;
 }
 
 uint8_t tcg_fp_flags_of_mxcsr(uint32_t mxcsr)
@@ -49,14 +49,14 @@ void tcg_fp_set(TCGEnv *env, uint8_t frm, uint8_t fflags)
         return;
     }
     env->host_fp = mxcsr;
-    if (mxcsr_is_live(env)) {
+    if (tcg_fp_is_live(env)) {
         _mm_setcsr(mxcsr);
     }
 }
 
 void tcg_fp_enter_c(TCGEnv *env)
 {
-    if (mxcsr_is_live(env)) {
+    if (tcg_fp_is_live(env)) {
         env->host_fp = _mm_getcsr();
         _mm_setcsr(env->host_fp_c);
         env->in_code = IN_C;
@@ -72,6 +72,11 @@ void tcg_fp_leave_c(TCGEnv *env)
     }
 }
 #else
+bool tcg_fp_is_live(const TCGEnv *env)
+{
+    return false;
+}
+
 uint8_t tcg_fp_flags_of_mxcsr(uint32_t mxcsr)
 {
     return 0;

@@ -100,6 +100,14 @@ static inline void *cpu_store_host(TCGEnv *env, vaddr addr, unsigned size, unsig
 
     return hit ? (void *)(uintptr_t)(addr + e->addend) : NULL;
 }
+/* The same for a load. */
+static inline const void *cpu_load_host(TCGEnv *env, vaddr addr, unsigned size, unsigned mmu_idx)
+{
+    const TLBEntry *e = &env->tlb_read[mmu_idx][tlb_index(addr)];
+    bool hit = (addr ^ __atomic_load_n(&e->tag, __ATOMIC_RELAXED)) <= TCG_PAGE_SIZE - size;
+
+    return hit ? (const void *)(uintptr_t)(addr + e->addend) : NULL;
+}
 /*
  * Host memory of physical @paddr if it is plain writable RAM and the calling thread's vCPU @env runs guest code, else
  * NULL.  For page table walks; good until the vCPU's next safe point.

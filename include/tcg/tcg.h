@@ -140,6 +140,8 @@ const void *tcg_exit_address(unsigned reason);
 uint8_t tcg_fp_get_flags(TCGEnv *env);
 void tcg_fp_set(TCGEnv *env, uint8_t frm, uint8_t fflags);
 void tcg_fp_or_flags(TCGEnv *env, uint8_t fflags);
+/* Does the host's unit have the guest's rounding mode now, and keep its flags?  Then C may compute for the guest as it is. */
+bool tcg_fp_is_live(const TCGEnv *env);
 /* C that may use host floating point (device models) runs between these when called from translated code. */
 void tcg_fp_enter_c(TCGEnv *env);
 void tcg_fp_leave_c(TCGEnv *env);
