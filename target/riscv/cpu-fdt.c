@@ -41,6 +41,13 @@ static const FdtExtension fdt_extensions[] = {
     {"zbb", EXT_zbb},
     {"zbc", EXT_zbc},
     {"zbs", EXT_zbs},
+    {"zve32f", EXT_zve32f},
+    {"zve32x", EXT_zve32x},
+    {"zve64f", EXT_zve64f},
+    {"zve64d", EXT_zve64d},
+    {"zve64x", EXT_zve64x},
+    {"zvfh", EXT_zvfh},
+    {"zvfhmin", EXT_zvfhmin},
     {"smepmp", EXT_smepmp},
     {"smstateen", EXT_smstateen},
     {"ssccptr", EXT_none},
@@ -61,6 +68,7 @@ static const struct {
     RISCVExt ext;
 } fdt_letters[] = {
     {'i', EXT_none}, {'m', EXT_m}, {'a', EXT_a}, {'f', EXT_f}, {'d', EXT_d}, {'c', EXT_c}, {'b', EXT_b},
+    {'v', EXT_v},
 };
 
 static bool offered(const RISCVCPU *cpu, RISCVExt ext)

@@ -11,6 +11,8 @@
 #define RESET_PC 0x1000
 
 /* --- models and properties --- */
+static const char *const vext_specs[] = {"v1.0", NULL};
+
 static const Field riscv_properties[] = {
 #define EXT_FIELD(ident, wire, rv64, max) F_BOOL(RISCVCPU, cfg.ext[EXT_##ident], wire),
     RISCV_EXTENSIONS(EXT_FIELD)
@@ -19,6 +21,10 @@ static const Field riscv_properties[] = {
     F_BOOL(RISCVCPU, cfg.pmp, "pmp", .help = "physical memory protection"),
     F_BOOL(RISCVCPU, cfg.sv48, "sv48", .help = "offer 48-bit virtual addresses"),
     F_BOOL(RISCVCPU, cfg.sv57, "sv57", .help = "offer 57-bit virtual addresses"),
+    F_U16(RISCVCPU, cfg.vlen, "vlen", .help = "bits of a vector register: a power of two, 128 to 1024"),
+    F_U16(RISCVCPU, cfg.elen, "elen", .help = "bits of the largest vector element: 32 or 64"),
+    F_ENUM(RISCVCPU, cfg.vext_spec, "vext_spec", vext_specs, "RISCVVectorSpec",
+           .help = "version of the vector extension"),
     FIELD_END,
 };
 
@@ -44,6 +50,8 @@ static void set_model(CPUState *cs, bool max)
     }
     cpu->cfg.mmu = cpu->cfg.pmp = cpu->cfg.sv48 = true;
     cpu->cfg.sv57 = max;
+    cpu->cfg.vlen = 128;
+    cpu->cfg.elen = 64;
     cpu->mhartid = cs->index;
     cpu->resetvec = RESET_PC;
 }
@@ -64,6 +72,48 @@ CPU_MODEL(max, .name = "max", .help = "64-bit, everything that is implemented", 
           .init = init_max);
 
 /* --- life --- */
+/* An extension brings the ones it is built upon. */
+static void add_implied(bool *ext)
+{
+    static const struct {
+        uint8_t ext, brings;
+    } implied[] = {
+        {EXT_zfh, EXT_zfhmin},    {EXT_zvfh, EXT_zvfhmin},  {EXT_v, EXT_zve64d},      {EXT_zve64d, EXT_zve64f},
+        {EXT_zve64f, EXT_zve64x}, {EXT_zve64f, EXT_zve32f}, {EXT_zve64x, EXT_zve32x}, {EXT_zve32f, EXT_zve32x},
+    };
+
+    for (unsigned n = 0; n < ARRAY_SIZE(implied); n++) {
+        ext[implied[n].brings] |= ext[implied[n].ext];
+    }
+}
+
+static bool check_vector(const RISCVConfig *cfg, GError **error)
+{
+    const bool *ext = cfg->ext;
+    unsigned smallest = ext[EXT_v] ? 128 : ext[EXT_zve64x] ? 64 : 32;
+
+    if (!ext[EXT_zve32x]) {
+        return true;
+    }
+    if (!is_power_of_2(cfg->vlen) || cfg->vlen < smallest || cfg->vlen > RISCV_VLEN_MAX) {
+        return fail(error, "'vlen' is a power of two from %u to %u, not %u", smallest, RISCV_VLEN_MAX,
+                    cfg->vlen);
+    }
+    if (cfg->elen != 32 && cfg->elen != 64) {
+        return fail(error, "'elen' is 32 or 64, not %u", cfg->elen);
+    }
+    if (ext[EXT_zve32f] && !ext[EXT_f]) {
+        return fail(error, "'zve32f' needs 'f'");
+    }
+    if (ext[EXT_zve64d] && !ext[EXT_d]) {
+        return fail(error, "'v' and 'zve64d' need 'd'");
+    }
+    if (ext[EXT_zvfhmin] && !ext[EXT_zve32f]) {
+        return fail(error, "'zvfh' and 'zvfhmin' need 'zve32f'");
+    }
+    return true;
+}
+
 static bool check_config(RISCVCPU *cpu, GError **error)
 {
     bool *ext = cpu->cfg.ext;
@@ -83,17 +133,18 @@ static bool check_config(RISCVCPU *cpu, GError **error)
     if (!ext[EXT_f] && (ext[EXT_zfa] || ext[EXT_zfh] || ext[EXT_zfhmin])) {
         return fail(error, "'zfa', 'zfh' and 'zfhmin' need 'f'");
     }
-    return true;
+    return check_vector(&cpu->cfg, error);
 }
 
 static bool riscv_realize(CPUState *cs, GError **error)
 {
     RISCVCPU *cpu = cpu_riscv(cs);
 
+    add_implied(cpu->cfg.ext);
     if (!check_config(cpu, error)) {
         return false;
     }
-    cpu->cfg.ext[EXT_zfhmin] |= cpu->cfg.ext[EXT_zfh];
+    cpu->cfg.vlenb = cpu->cfg.vlen / 8;
     cpu->cfg.ext[EXT_b] &= cpu->cfg.ext[EXT_zba] && cpu->cfg.ext[EXT_zbb] && cpu->cfg.ext[EXT_zbs];
     for (unsigned e = 1; e < EXT_COUNT; e++) {
         cpu->cfg.has[e] |= cpu->cfg.ext[e];
@@ -129,6 +180,7 @@ static void reset_csrs(RISCVCPU *cpu)
     memset(cpu->pmpcfg, 0, sizeof(cpu->pmpcfg));
     memset(cpu->pmpaddr, 0, sizeof(cpu->pmpaddr));
     cpu->misa = riscv_misa(cpu);
+    memset(&cpu->vector, 0, sizeof(cpu->vector));
     memset(&cpu->wire, 0, sizeof(cpu->wire));
     riscv_hyper_reset(&cpu->wire.hyper);
     cpu->wire.tdata1[0] = cpu->wire.tdata1[1] = UINT64_C(2) << 60;

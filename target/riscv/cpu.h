@@ -49,6 +49,14 @@ enum { RV_NO, RV_YES, RV_QUIET };
     X(zbb, "zbb", RV_YES, RV_YES)                                                                            \
     X(zbc, "zbc", RV_YES, RV_YES)                                                                            \
     X(zbs, "zbs", RV_YES, RV_YES)                                                                            \
+    X(v, "v", RV_NO, RV_YES)                                                                                 \
+    X(zve32x, "zve32x", RV_NO, RV_YES)                                                                       \
+    X(zve32f, "zve32f", RV_NO, RV_YES)                                                                       \
+    X(zve64x, "zve64x", RV_NO, RV_YES)                                                                       \
+    X(zve64f, "zve64f", RV_NO, RV_YES)                                                                       \
+    X(zve64d, "zve64d", RV_NO, RV_YES)                                                                       \
+    X(zvfh, "zvfh", RV_NO, RV_YES)                                                                           \
+    X(zvfhmin, "zvfhmin", RV_NO, RV_YES)                                                                     \
     X(smepmp, "smepmp", RV_NO, RV_YES)                                                                       \
     X(smstateen, "smstateen", RV_NO, RV_YES)                                                                 \
     X(sstc, "sstc", RV_YES, RV_YES)                                                                          \
@@ -71,6 +79,9 @@ typedef struct RISCVConfig {
     bool ext[EXT_COUNT]; /* properties: what the guest is told */
     bool has[EXT_COUNT]; /* what works; [EXT_none] is true */
     bool mmu, sv48, sv57, pmp;
+    uint16_t vlen, elen; /* bits of a vector register, and of its largest element */
+    uint16_t vlenb;      /* vlen in bytes */
+    int vext_spec;       /* there is only one */
 } RISCVConfig;
 
 #define RISCV_CACHE_BLOCK 64
@@ -114,6 +125,7 @@ enum { IRQ_SSI = 1, IRQ_MSI = 3, IRQ_STI = 5, IRQ_MTI = 7, IRQ_SEI = 9, IRQ_MEI 
 #define MSTATUS_SPIE BIT_ULL(5)
 #define MSTATUS_MPIE BIT_ULL(7)
 #define MSTATUS_SPP  BIT_ULL(8)
+#define MSTATUS_VS   (UINT64_C(3) << 9)
 #define MSTATUS_MPP  (UINT64_C(3) << 11)
 #define MSTATUS_FS   (UINT64_C(3) << 13)
 #define MSTATUS_MPRV BIT_ULL(17)
@@ -126,8 +138,9 @@ enum { IRQ_SSI = 1, IRQ_MSI = 3, IRQ_STI = 5, IRQ_MTI = 7, IRQ_SEI = 9, IRQ_MEI 
 #define MSTATUS_SXL  (UINT64_C(3) << 34)
 #define MSTATUS_SD   BIT_ULL(63)
 #define MSTATUS_XL64 ((UINT64_C(2) << 32) | (UINT64_C(2) << 34))
-/* What S-mode sees of it. */
-#define SSTATUS_WRITE (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
+/* What S-mode sees of it; VS is always off without vectors: riscv_mstatus_mask(). */
+#define SSTATUS_WRITE                                                                                        \
+    (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_VS | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
 #define SSTATUS_READ  (SSTATUS_WRITE | MSTATUS_UXL | MSTATUS_SD)
 #define MSTATUS_WRITE                                                                                        \
     (SSTATUS_WRITE | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPP | MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW |    \
@@ -177,10 +190,28 @@ typedef struct RISCVCounter {
     uint64_t base;
 } RISCVCounter;
 
+/* The vector unit.  Registers follow each other, cfg.vlenb bytes each. */
+#define RISCV_VLEN_MAX 1024
+typedef struct RISCVVector {
+    uint64_t reg[32 * RISCV_VLEN_MAX / 64];
+    uint64_t vl, vstart, vtype; /* vtype and vl are legal together; without vill, which is next */
+    uint64_t vxrm, vxsat;
+    bool vill;
+} RISCVVector;
+
+/* Records of control transfers, which the peer's "max" has. */
+typedef struct RISCVTransferRecords {
+    uint64_t mctrctl, vsctrctl, src[256], dst[256], data[256];
+    uint32_t sctrdepth, sctrstatus;
+} RISCVTransferRecords;
+
 /* What only exists because the stream carries it (the peer's debug triggers, hypervisor state, ...). */
 typedef struct RISCVWireState {
     uint64_t trigger_cur, tdata1[2], tdata2[2], tdata3[2];
     RISCVHyper hyper;
+    bool has_elp, has_ssp, has_ctr; /* the stream had them */
+    uint64_t ssp;
+    RISCVTransferRecords ctr;
 } RISCVWireState;
 
 typedef struct RISCVCPU {
@@ -217,6 +248,7 @@ typedef struct RISCVCPU {
     RISCVConfig cfg; /* constant after realize */
     uint64_t resetvec;
     CPUState cs;
+    RISCVVector vector;
 } RISCVCPU;
 
 static inline RISCVCPU *env_riscv(TCGEnv *env)
@@ -234,6 +266,12 @@ static inline uint64_t riscv_mip(RISCVCPU *cpu)
 static inline bool riscv_has(const RISCVCPU *cpu, RISCVExt ext)
 {
     return cpu->cfg.has[ext];
+}
+
+/* The bits of mstatus that are there to be written. */
+static inline uint64_t riscv_mstatus_mask(const RISCVCPU *cpu)
+{
+    return riscv_has(cpu, EXT_zve32x) ? MSTATUS_WRITE : MSTATUS_WRITE & ~MSTATUS_VS;
 }
 
 /* --- cpu.c --- */
@@ -306,6 +344,10 @@ static inline bool riscv_has_hyper(const RISCVCPU *cpu)
     return cpu->misa & MISA_H;
 }
 uint64_t riscv_menvcfg_mask(const RISCVCPU *cpu);
+
+/* --- vector/config.c --- */
+unsigned riscv_vlmax(const RISCVCPU *cpu, uint64_t vtype);
+bool riscv_vtype_legal(const RISCVCPU *cpu, uint64_t vtype);
 
 /* --- state.c --- */
 void riscv_state_register(RISCVCPU *cpu);

@@ -28,6 +28,11 @@ static bool fp_on(RISCVCPU *cpu, unsigned csr)
     return riscv_has(cpu, EXT_f) && (cpu->mstatus & MSTATUS_FS);
 }
 
+static bool vector_on(RISCVCPU *cpu, unsigned csr)
+{
+    return riscv_has(cpu, EXT_zve32x) && (cpu->mstatus & MSTATUS_VS);
+}
+
 /* cycle, time, instret, hpmcounterN */
 static bool counter_enabled(RISCVCPU *cpu, unsigned csr)
 {
@@ -120,6 +125,71 @@ static void write_fcsr(RISCVCPU *cpu, unsigned csr, uint64_t value)
     put_fcsr(cpu, value >> 5, value);
 }
 
+/* --- vectors --- */
+static uint64_t read_vstart(RISCVCPU *cpu, unsigned csr)
+{
+    return cpu->vector.vstart;
+}
+
+static void vector_written(RISCVCPU *cpu)
+{
+    riscv_put_mstatus(cpu, cpu->mstatus | MSTATUS_VS);
+}
+
+/* As many bits as the index of an element can have. */
+static void write_vstart(RISCVCPU *cpu, unsigned csr, uint64_t value)
+{
+    cpu->vector.vstart = value & (cpu->cfg.vlen - 1);
+    vector_written(cpu);
+}
+
+static uint64_t read_vcsr(RISCVCPU *cpu, unsigned csr)
+{
+    return cpu->vector.vxrm << 1 | cpu->vector.vxsat;
+}
+
+static void write_vcsr(RISCVCPU *cpu, unsigned csr, uint64_t value)
+{
+    cpu->vector.vxrm = (value >> 1) & 3;
+    cpu->vector.vxsat = value & 1;
+    vector_written(cpu);
+}
+
+static uint64_t read_vxsat(RISCVCPU *cpu, unsigned csr)
+{
+    return cpu->vector.vxsat;
+}
+
+static void write_vxsat(RISCVCPU *cpu, unsigned csr, uint64_t value)
+{
+    write_vcsr(cpu, csr, cpu->vector.vxrm << 1 | (value & 1));
+}
+
+static uint64_t read_vxrm(RISCVCPU *cpu, unsigned csr)
+{
+    return cpu->vector.vxrm;
+}
+
+static void write_vxrm(RISCVCPU *cpu, unsigned csr, uint64_t value)
+{
+    write_vcsr(cpu, csr, (value & 3) << 1 | cpu->vector.vxsat);
+}
+
+static uint64_t read_vl(RISCVCPU *cpu, unsigned csr)
+{
+    return cpu->vector.vl;
+}
+
+static uint64_t read_vtype(RISCVCPU *cpu, unsigned csr)
+{
+    return cpu->vector.vtype | (uint64_t)cpu->vector.vill << 63;
+}
+
+static uint64_t read_vlenb(RISCVCPU *cpu, unsigned csr)
+{
+    return cpu->cfg.vlenb;
+}
+
 /* --- constants --- */
 uint64_t riscv_misa(const RISCVCPU *cpu)
 {
@@ -131,6 +201,7 @@ uint64_t riscv_misa(const RISCVCPU *cpu)
     letters |= riscv_has(cpu, EXT_d) ? BIT_ULL('D' - 'A') : 0;
     letters |= riscv_has(cpu, EXT_f) ? BIT_ULL('F' - 'A') : 0;
     letters |= riscv_has(cpu, EXT_m) ? BIT_ULL('M' - 'A') : 0;
+    letters |= riscv_has(cpu, EXT_v) ? BIT_ULL('V' - 'A') : 0;
     return letters;
 }
 
@@ -157,7 +228,7 @@ static void write_ignored(RISCVCPU *cpu, unsigned csr, uint64_t value)
 /* --- status --- */
 static void write_mstatus(RISCVCPU *cpu, unsigned csr, uint64_t value)
 {
-    uint64_t mask = MSTATUS_WRITE;
+    uint64_t mask = riscv_mstatus_mask(cpu);
 
     if (((value & MSTATUS_MPP) >> 11) == 2) {
         mask &= ~MSTATUS_MPP;
@@ -172,7 +243,9 @@ static uint64_t read_sstatus(RISCVCPU *cpu, unsigned csr)
 
 static void write_sstatus(RISCVCPU *cpu, unsigned csr, uint64_t value)
 {
-    riscv_put_mstatus(cpu, (cpu->mstatus & ~SSTATUS_WRITE) | (value & SSTATUS_WRITE));
+    uint64_t mask = SSTATUS_WRITE & riscv_mstatus_mask(cpu);
+
+    riscv_put_mstatus(cpu, (cpu->mstatus & ~mask) | (value & mask));
 }
 
 /* Direct or vectored; a reserved mode leaves the register alone. */
@@ -439,6 +512,13 @@ static const CSRRow csr_rows[] = {
     FN(0x001, "fflags", read_fflags, write_fflags, fp_on),
     FN(0x002, "frm", read_frm, write_frm, fp_on),
     FN(0x003, "fcsr", read_fcsr, write_fcsr, fp_on),
+    FN(0x008, "vstart", read_vstart, write_vstart, vector_on),
+    FN(0x009, "vxsat", read_vxsat, write_vxsat, vector_on),
+    FN(0x00a, "vxrm", read_vxrm, write_vxrm, vector_on),
+    FN(0x00f, "vcsr", read_vcsr, write_vcsr, vector_on),
+    FN(0xc20, "vl", read_vl, NULL, vector_on),
+    FN(0xc21, "vtype", read_vtype, NULL, vector_on),
+    FN(0xc22, "vlenb", read_vlenb, NULL, vector_on),
     FN(0xc00, "cycle", read_counter, NULL, counter_enabled),
     FN(0xc01, "time", read_counter, NULL, counter_enabled),
     FN(0xc02, "instret", read_counter, NULL, counter_enabled),

@@ -21,6 +21,28 @@ static const struct {
 #undef INSN_TEXT
 };
 
+static void append_vtype(GString *out, unsigned vtype)
+{
+    static const char *const lmul[8] = {"m1", "m2", "m4", "m8", "?", "mf8", "mf4", "mf2"};
+
+    if (vtype >> 8) {
+        g_string_append_printf(out, "%u", vtype);
+        return;
+    }
+    g_string_append_printf(out, "e%u,%s,%s,%s", 8u << ((vtype >> 3) & 7), lmul[vtype & 7], vtype & 64 ? "ta" : "tu",
+                           vtype & 128 ? "ma" : "mu");
+}
+
+/* vle8.v of three fields is vlseg3e8.v. */
+static void insert_segments(GString *name, unsigned fields)
+{
+    if (fields > 1) {
+        g_autofree char *seg = g_strdup_printf("seg%u", fields);
+
+        g_string_insert(name, strchr(name->str, 'e') - name->str, seg);
+    }
+}
+
 static void append_fence_set(GString *out, unsigned set)
 {
     for (int bit = 3; bit >= 0; bit--) {
@@ -67,6 +89,20 @@ static void append_operand(GString *out, char letter, const RISCVInsn *i, uint64
                                                 : letter == 'T' ? 2
                                                                 : 3]]);
         break;
+    case 'v':
+    case 'w':
+    case 'x':
+        g_string_append_printf(out, "v%u", letter == 'v' ? i->rd : letter == 'w' ? i->rs2 : i->rs1);
+        break;
+    case 'k':
+        g_string_append(out, i->rm ? "" : ",v0.t");
+        break;
+    case 'K':
+        g_string_append(out, ",v0");
+        break;
+    case 'o':
+        append_vtype(out, i->imm);
+        break;
     case 'i':
         g_string_append_printf(out, "%d", i->imm);
         break;
@@ -106,6 +142,10 @@ char *riscv_insn_text(const RISCVInsn *insn, uint64_t pc)
     GString *out = g_string_new(texts[insn->id].name);
     const char *operands = texts[insn->id].operands;
 
+    if (*operands == 'n') {
+        insert_segments(out, insn->rs3 + 1);
+        operands++;
+    }
     if (*operands) {
         g_string_append_printf(out, "%*s", (int)MAX(1, 12 - (int)out->len), "");
     }

@@ -17,6 +17,7 @@
 #define PEER_PRIV_1_13      3
 #define PEER_VEXT_1_0       0x10000
 #define PEER_MIDELEG_VS     UINT64_C(0x1444) /* what H makes read-only one */
+#define ENVCFG_CFI          UINT64_C(0xc) /* landing pads and shadow stacks */
 #define MEDELEG_HYPER       UINT64_C(0xf00400) /* what H adds: carried along, it never happens here */
 
 typedef struct WirePmuCounter {
@@ -43,6 +44,11 @@ typedef struct WireState {
     RISCVHyper hyper;
     uint64_t trigger_cur, tdata1[2], tdata2[2], tdata3[2];
     uint64_t mstateen[4], hstateen[4], sstateen[4];
+    RISCVVector vector;
+    bool has_vector, has_elp, has_ssp, has_ctr;
+    bool elp;
+    uint64_t ssp;
+    RISCVTransferRecords ctr;
     bool has_godwit;
     uint8_t fflags;
     uint64_t mseccfg, mip_lines, mip_soft, cycle, instret;
@@ -128,6 +134,9 @@ static void fill_wire(RISCVCPU *cpu, WireState *env, bool native)
     memcpy(env->tdata3, cpu->wire.tdata3, sizeof(env->tdata3));
     memcpy(env->mstateen, cpu->mstateen, sizeof(env->mstateen));
     memcpy(env->sstateen, cpu->sstateen, sizeof(env->sstateen));
+    env->vector = cpu->vector;
+    env->ssp = cpu->wire.ssp;
+    env->ctr = cpu->wire.ctr;
     env->fflags = tcg_fp_get_flags(&cpu->tcg);
     env->mseccfg = cpu->mseccfg;
     env->mip_lines = atomic_read(&cpu->mip_lines);
@@ -232,6 +241,35 @@ static void stateen_fields(StateIO *io, WireState *wire)
     STATE_U64S(io, env.sstateen, 4);
 }
 
+/* The registers fill the field from its start, whatever their size. */
+static void vector_fields(StateIO *io, WireState *wire)
+{
+    RISCVVector *v = &wire->vector;
+
+    state_field(io, "env.vreg", STATE_TYPE_U64, v->reg, ARRAY_SIZE(v->reg), 8);
+    state_field_range(io, "env.vxrm", STATE_TYPE_U64, &v->vxrm, 0, 3);
+    state_field_range(io, "env.vxsat", STATE_TYPE_U64, &v->vxsat, 0, 1);
+    state_field(io, "env.vl", STATE_TYPE_U64, &v->vl, 1, 8);
+    state_field(io, "env.vstart", STATE_TYPE_U64, &v->vstart, 1, 8);
+    state_field(io, "env.vtype", STATE_TYPE_U64, &v->vtype, 1, 8);
+    state_field(io, "env.vill", STATE_TYPE_BOOL, &v->vill, 1, 1);
+    wire->has_vector = true;
+}
+
+static void ctr_fields(StateIO *io, WireState *wire)
+{
+    RISCVTransferRecords *r = &wire->ctr;
+
+    state_field(io, "env.mctrctl", STATE_TYPE_U64, &r->mctrctl, 1, 8);
+    state_field(io, "env.sctrdepth", STATE_TYPE_U32, &r->sctrdepth, 1, 4);
+    state_field(io, "env.sctrstatus", STATE_TYPE_U32, &r->sctrstatus, 1, 4);
+    state_field(io, "env.vsctrctl", STATE_TYPE_U64, &r->vsctrctl, 1, 8);
+    state_field(io, "env.ctr_src", STATE_TYPE_U64, r->src, ARRAY_SIZE(r->src), 8);
+    state_field(io, "env.ctr_dst", STATE_TYPE_U64, r->dst, ARRAY_SIZE(r->dst), 8);
+    state_field(io, "env.ctr_data", STATE_TYPE_U64, r->data, ARRAY_SIZE(r->data), 8);
+    wire->has_ctr = true;
+}
+
 static void godwit_fields(StateIO *io, WireState *wire)
 {
     STATE_U8_RANGE(io, env.fflags, 0, 31);
@@ -245,6 +283,25 @@ static void godwit_fields(StateIO *io, WireState *wire)
 }
 #undef env
 
+/* Of extensions that are not here: what came goes on. */
+static void peer_max_subsections(StateIO *io, RISCVCPU *cpu, WireState *wire)
+{
+    if (state_subsection(io, "cpu/elp", 1, cpu->wire.has_elp)) {
+        state_field(io, "env.elp", STATE_TYPE_BOOL, &wire->elp, 1, 1);
+        wire->has_elp = true;
+        state_subsection_end(io);
+    }
+    if (state_subsection(io, "cpu/ssp", 1, cpu->wire.has_ssp)) {
+        state_field(io, "env.ssp", STATE_TYPE_U64, &wire->ssp, 1, 8);
+        wire->has_ssp = true;
+        state_subsection_end(io);
+    }
+    if (state_subsection(io, "cpu/ctr", 1, cpu->wire.has_ctr)) {
+        ctr_fields(io, wire);
+        state_subsection_end(io);
+    }
+}
+
 static void subsections(StateIO *io, RISCVCPU *cpu, WireState *wire)
 {
     if (state_subsection(io, "cpu/pmp", 1, cpu->cfg.pmp)) {
@@ -253,6 +310,10 @@ static void subsections(StateIO *io, RISCVCPU *cpu, WireState *wire)
     }
     if (state_subsection(io, "cpu/hyper", 4, riscv_has_hyper(cpu) || !state_native(io))) {
         riscv_hyper_fields(io, &wire->hyper);
+        state_subsection_end(io);
+    }
+    if (state_subsection(io, "cpu/vector", 2, riscv_has(cpu, EXT_zve32x))) {
+        vector_fields(io, wire);
         state_subsection_end(io);
     }
     if (state_subsection(io, "cpu/envcfg", 1, true)) {
@@ -267,6 +328,7 @@ static void subsections(StateIO *io, RISCVCPU *cpu, WireState *wire)
         stateen_fields(io, wire);
         state_subsection_end(io);
     }
+    peer_max_subsections(io, cpu, wire);
     if (state_subsection(io, "cpu/godwit", 1, state_native(io))) {
         godwit_fields(io, wire);
         state_subsection_end(io);
@@ -274,6 +336,29 @@ static void subsections(StateIO *io, RISCVCPU *cpu, WireState *wire)
 }
 
 /* --- checking in --- */
+static bool vector_legal(const RISCVCPU *cpu, const RISCVVector *v)
+{
+    return v->vstart < cpu->cfg.vlen &&
+           (v->vill ? v->vtype == 0 && v->vl == 0
+                    : riscv_vtype_legal(cpu, v->vtype) && v->vl <= riscv_vlmax(cpu, v->vtype));
+}
+
+/* Extensions that are storage here, while they are off. */
+static bool extras_acceptable(StateIO *io, RISCVCPU *cpu, const WireState *env)
+{
+    if (env->has_vector && !riscv_has(cpu, EXT_zve32x)) {
+        state_fail(io, "the source's CPU has vector registers (-cpu), which this one has not");
+    } else if (env->has_vector && !vector_legal(cpu, &env->vector)) {
+        state_fail(io, "vl, vtype or vstart is not possible with vlen=%u,elen=%u of this CPU", cpu->cfg.vlen,
+                   cpu->cfg.elen);
+    } else if (env->elp || ((env->menvcfg | env->senvcfg) & ENVCFG_CFI)) {
+        state_fail(io, "landing pads or shadow stacks are on, which this CPU has not");
+    } else if (env->ctr.mctrctl || env->ctr.vsctrctl) {
+        state_fail(io, "control transfers are recorded, which this CPU cannot");
+    }
+    return !state_failed(io);
+}
+
 static bool acceptable(StateIO *io, RISCVCPU *cpu, const WireState *env)
 {
     uint32_t bits = riscv_has(cpu, EXT_zba) && riscv_has(cpu, EXT_zbb) && riscv_has(cpu, EXT_zbs) ? MISA_B : 0;
@@ -332,7 +417,7 @@ static void take_wire(RISCVCPU *cpu, const WireState *env)
     cpu->tcg.lr_addr = env->load_res;
     cpu->tcg.lr_value = env->load_val;
     cpu->priv = env->priv;
-    cpu->misa = riscv_misa(cpu) | (env->misa_ext & (MISA_B | MISA_H));
+    cpu->misa = riscv_misa(cpu) | (env->misa_ext & (MISA_B | MISA_G | MISA_H));
     cpu->wire.hyper = env->hyper;
     cpu->wire.hyper.henvcfg = env->henvcfg;
     memcpy(cpu->wire.hyper.hstateen, env->hstateen, sizeof(env->hstateen));
@@ -369,7 +454,13 @@ static void take_wire(RISCVCPU *cpu, const WireState *env)
     memcpy(cpu->sstateen, env->sstateen, sizeof(env->sstateen));
     cpu->mseccfg = env->has_godwit ? env->mseccfg : 0;
     tcg_fp_set(&cpu->tcg, env->frm, env->has_godwit ? env->fflags : 0);
-    riscv_put_mstatus(cpu, (env->mstatus & MSTATUS_WRITE) | MSTATUS_XL64);
+    cpu->vector = env->vector;
+    cpu->wire.has_elp = env->has_elp;
+    cpu->wire.has_ssp = env->has_ssp;
+    cpu->wire.has_ctr = env->has_ctr;
+    cpu->wire.ssp = env->ssp;
+    cpu->wire.ctr = env->ctr;
+    riscv_put_mstatus(cpu, (env->mstatus & riscv_mstatus_mask(cpu)) | MSTATUS_XL64);
     take_mip(cpu, env);
     take_timers(cpu, env);
     tlb_flush(&cpu->tcg);
@@ -383,10 +474,10 @@ static void cpu_fields(StateIO *io, void *opaque)
     WireState wire;
 
     fill_wire(cpu, &wire, state_native(io));
-    wire.has_godwit = false;
+    wire.has_godwit = wire.has_vector = wire.has_elp = wire.has_ssp = wire.has_ctr = false;
     main_fields(io, &wire);
     subsections(io, cpu, &wire);
-    if (state_loading(io) && acceptable(io, cpu, &wire)) {
+    if (state_loading(io) && acceptable(io, cpu, &wire) && extras_acceptable(io, cpu, &wire)) {
         take_wire(cpu, &wire);
     }
 }

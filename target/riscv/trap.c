@@ -48,7 +48,7 @@ void riscv_put_mstatus(RISCVCPU *cpu, uint64_t value)
     uint64_t changed = cpu->mstatus ^ value;
 
     value &= ~MSTATUS_SD;
-    if ((value & MSTATUS_FS) == MSTATUS_FS) {
+    if ((value & MSTATUS_FS) == MSTATUS_FS || (value & MSTATUS_VS) == MSTATUS_VS) {
         value |= MSTATUS_SD;
     }
     cpu->mstatus = value;

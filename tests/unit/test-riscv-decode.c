@@ -76,6 +76,32 @@ static void test_compressed(void)
     assert_text(0x37fd, "addiw a5,a5,-1");
 }
 
+static void test_vector_text(void)
+{
+    assert_text(0x0d05f557, "vsetvli a0,a1,e32,m1,ta,ma");
+    assert_text(0x02056087, "vle32.v v1,(a0)");
+    assert_text(0xcc0272d7, "vsetivli t0,4,e8,m1,ta,ma");
+    assert_text(0x80b57557, "vsetvl a0,a0,a1");
+    assert_text(0x40050407, "vlseg3e8.v v8,(a0),v0.t");
+    assert_text(0x2ab55407, "vlsseg2e16.v v8,(a0),a1");
+    assert_text(0x66c67227, "vsuxseg4ei64.v v4,(a2),v12");
+    assert_text(0x03057107, "vle64ff.v v2,(a0)");
+    assert_text(0x62856407, "vl4re32.v v8,(a0)");
+    assert_text(0x002eb0d7, "vadd.vi v1,v2,-3,v0.t");
+    assert_text(0x9626c0d7, "vsll.vx v1,v2,a3");
+    assert_text(0x402180d7, "vadc.vvm v1,v2,v3,v0");
+    assert_text(0xf645e457, "vwmacc.vx v8,a1,v4");
+    assert_text(0xb045d457, "vfmacc.vf v8,fa1,v4,v0.t");
+    assert_text(0xbe2fb0d7, "vnclip.wi v1,v2,31");
+    assert_text(0x42302557, "vmv.x.s a0,v3");
+    assert_text(0x42301557, "vfmv.f.s fa0,v3");
+    assert_text(0x5008a257, "vid.v v4,v0.t");
+    assert_text(0x5c2fb0d7, "vmerge.vim v1,v2,-1,v0");
+    assert_text(0x4a2a90d7, "vfncvt.rod.f.f.w v1,v2");
+    assert_text(0x5e21a0d7, "vcompress.vm v1,v2,v3");
+    assert_text(0x9e81b257, "vmv4r.v v4,v8");
+}
+
 static void test_reserved(void)
 {
     static const uint32_t words[] = {
@@ -132,5 +158,6 @@ int main(int argc, char **argv)
     g_test_add_func("/riscv/decode/length-and-bits", test_length_and_bits);
     g_test_add_func("/riscv/decode/any-word", test_any_word);
     g_test_add_func("/riscv/disas/text", test_text);
+    g_test_add_func("/riscv/disas/vector", test_vector_text);
     return g_test_run();
 }
