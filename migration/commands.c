@@ -494,5 +494,5 @@ COMMAND(migrate, .qmp = "migrate", .hmp = "migrate",
 COMMAND(migrate_cancel, .qmp = "migrate_cancel", .hmp = "migrate_cancel", .help = "cancel the migration",
         .run = run_cancel);
 COMMAND(migrate_continue, .qmp = "migrate-continue", .hmp = "migrate_continue",
-        .help = "go on after pre-switchover; at a destination in handover-paused: take the machine", .args = continue_args, .args_size = sizeof(ContinueArgs),
-        .run = run_continue);
+        .help = "go on after pre-switchover; at a destination in handover-paused: take the machine",
+        .args = continue_args, .args_size = sizeof(ContinueArgs), .run = run_continue);
