@@ -345,7 +345,7 @@ static char *load_changed_runs(const uint8_t *data, size_t size)
             place[i] ^= data[at + 1 + i];
         }
     }
-    return load(reader_new_memory(copy, good->len), false);
+    return load_bytes(copy, good->len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
