@@ -37,7 +37,7 @@ TRACE_EVENT(cpus_pause, "all vCPUs");
 TRACE_EVENT(cpus_resume, "all vCPUs");
 COUNTER(cpus_halts, "times a vCPU thread had nothing to do");
 COUNTER(cpus_polls, "of these, times it was woken while it polled");
-COUNTER(cpus_polls_in_vain, "times it was not");
+COUNTER(cpus_polls_in_vain, "times it polled and was not woken");
 COUNTER(cpus_sleeps, "times a vCPU thread slept");
 
 #define POLL_MIN_NS      10000 /* about what a sleep and a wake-up cost */
