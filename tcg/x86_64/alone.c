@@ -3,8 +3,7 @@
  * Accesses of a memory group that the group's check does not vouch for: thunks that look in the first level of the
  * soft TLB and go on to C only when it does not have the page.
  *
- * In line such a look takes four times the bytes of the call, for each access of each group, and one in fifty is
- * ever made.
+ * In line such a look takes several times the bytes of the call, for each access of each group, and most never run.
  */
 #include "tcg/x86_64/emit.h"
 

@@ -319,8 +319,8 @@ static bool compile_to(const CodeBuffer *cb, CodeChunk *hot, CodeChunk *cold, co
 }
 
 /*
- * Half of a block's code, what seldom runs, lies apart from the rest: what runs shares cache lines and pages of the host
- * with more of its like.
+ * Two fifths of a block's code seldom run.  They lie apart from the rest, so that what runs shares cache lines and pages
+ * of the host with more of its like.
  */
 static bool x86_compile(CodeBuffer *cb, const IRBlock *b, uintptr_t cookie, TCGCode *code)
 {
