@@ -48,7 +48,7 @@ const Field tcg_accel_fields[] = {
 
 /* Code buffers lie within reach of each other's jumps. */
 #define CODE_TOTAL_MAX_MIB 768
-/* One run of gcc -O2 makes 70 MiB of code; what does not fit is translated again in the next. */
+/* One run of gcc -O2 makes 39 MiB of code; what does not fit is translated again in the next. */
 #define CODE_DEFAULT_MIB       256
 #define CODE_DEFAULT_TOTAL_MIB 512
 #define CODE_DEFAULT_MIN_MIB   64
