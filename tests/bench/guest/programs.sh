@@ -58,6 +58,16 @@ select count(*), sum(c) from t where b like 'name1%';
 select b, count(*) as k from t group by b order by k desc, b limit 5;
 select sum(x.c * y.c) from t x join t y on y.a = x.a * 2 % 50000 + 1 where x.a % 3 = 0;
 END
+cat >words.pl <<'END'
+local $/;
+my ($text, %count, %pairs) = (<>);
+$text =~ s/([aeiou])([^aeiou ]+)/$2$1/g;
+my @words = split / /, substr $text, 0, 400000;
+$count{$_}++ for @words;
+$pairs{$words[$_ - 1] . substr $words[$_], 0, 1} += length $words[$_] for 1 .. $#words;
+printf "%s %d\n", $_, $count{$_} for (sort { $count{$b} <=> $count{$a} || $a cmp $b } keys %count)[0 .. 20];
+print scalar(keys %pairs), "\n", join ',', grep { /^(.).*\1$/ } sort keys %count;
+END
 
 bench gzip 'gzip -6 -n -c data'
 bench xz 'head -c 1000000 data | xz -3 -T1 -c'
@@ -68,4 +78,7 @@ bench gcc 'gcc -O2 -S -o - hello.c; gcc -O2 -S -o - hello.c'
 bench openssl-sha256 'for i in 1 2 3 4 5 6; do openssl dgst -sha256 data; done'
 bench shell-loop 'i=0; while [ $i -lt 60000 ]; do i=$((i + 1)); case $i in *77) echo $i ;; esac; done'
 bench shell-fork 'i=0; while [ $i -lt 120 ]; do i=$((i + 1)); /bin/true; expr $i + 1; done'
+bench perl 'perl words.pl data'
+bench node-start "node -p '6 * 7'"
+node programs.js
 echo PROGRAMS-END
