@@ -16,6 +16,7 @@ TCGEnv *env;
 IRBlock *block;
 CodeBuffer code_buffer;
 unsigned slow_loads, lookups, fp_checks;
+uint64_t forgotten_in_load;
 uint64_t fault_addr, fault_pc;
 const void *lookup_result;
 bool baseline, long_jumps;
@@ -50,6 +51,9 @@ static uint64_t fake_load(TCGEnv *e, uint64_t addr, uint32_t mop)
 
     slow_loads++;
     check_access(e, addr, size);
+    if (forgotten_in_load) {
+        e->tlb_read[mop >> 8][tlb_index(forgotten_in_load)].tag = TLB_EMPTY_TAG(tlb_index(forgotten_in_load));
+    }
     memcpy(&v, ram + (addr - GUEST_BASE), size);
     fill(e->tlb_read[mop >> 8], addr);
     if (mop & IR_MEM_SIGN) {

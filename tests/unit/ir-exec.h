@@ -17,6 +17,7 @@ extern TCGEnv *env;
 extern IRBlock *block; /* the one under construction */
 extern CodeBuffer code_buffer;
 extern unsigned slow_loads, lookups, fp_checks; /* what the runtime was asked for */
+extern uint64_t forgotten_in_load; /* slow loads unmap its page; 0: nothing */
 extern uint64_t fault_addr, fault_pc;
 extern const void *lookup_result; /* what lookups give; NULL: they leave with TCG_EXIT_LOOKUP */
 extern bool baseline;   /* use_backend() forgets the host's extensions */

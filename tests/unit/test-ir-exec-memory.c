@@ -105,6 +105,35 @@ static void test_hit_needs_no_call(void)
     g_assert_cmpuint(slow_loads, ==, 1);
 }
 
+static void load_at(IRRef dst, IRRef base, int64_t offset)
+{
+    ir_emit(block, IR_LD, dst, base, IR_NONE, offset)->mem = 3;
+}
+
+/* Three accesses share a check; before the last of them C unmaps what it proved. */
+static void test_slow_path_ends_proofs(void)
+{
+    use_backend(false);
+    reset_env();
+    env->var[1] = GUEST_BASE;
+    env->var[2] = GUEST_BASE + TCG_PAGE_SIZE;
+    begin_block();
+    load_at(5, 1, 0);
+    end_block();
+    run_block(); /* the first level knows the page now */
+    begin_block();
+    load_at(5, 1, 0);
+    load_at(6, 1, 8);
+    load_at(7, 2, 0);
+    load_at(8, 1, 16);
+    end_block();
+    forgotten_in_load = GUEST_BASE;
+    slow_loads = 0;
+    run_block();
+    forgotten_in_load = 0;
+    g_assert_cmpuint(slow_loads, ==, 2);
+}
+
 static void test_fault_is_exact(void)
 {
     for (int interpreter = 0; interpreter < 2; interpreter++) {
@@ -150,6 +179,7 @@ void add_memory_tests(void)
     g_test_add_func("/tcg/memory/random-accesses-agree", test_memory);
     g_test_add_func("/tcg/memory/shared-checks-agree", test_shared_checks);
     g_test_add_func("/tcg/memory/a-hit-needs-no-call", test_hit_needs_no_call);
+    g_test_add_func("/tcg/memory/slow-paths-end-what-a-check-proved", test_slow_path_ends_proofs);
     g_test_add_func("/tcg/memory/faults-are-exact", test_fault_is_exact);
     g_test_add_func("/tcg/memory/empty-slots-never-match", test_empty_slot_never_matches);
 }
