@@ -25,21 +25,25 @@ static inline uint64_t scramble(uint64_t x)
     return x ^ x >> 31;
 }
 
+static inline uint64_t step(uint64_t lane, const uint8_t *p)
+{
+    return rotate((lane ^ ldq_le_p(p)) * K1, 29);
+}
+
 /* Guest memory may change while it is read here; then the page is saved again later, with another sum. */
 __attribute__((no_sanitize("thread"))) static uint64_t seeded_sum(const uint8_t *p, size_t size, uint64_t seed)
 {
-    uint64_t lane[LANES] = {seed ^ K1, seed ^ K2, seed ^ K3, seed};
+    /* variables of their own: an array stays in memory, at less than half of the speed */
+    uint64_t a = seed ^ K1, b = seed ^ K2, c = seed ^ K3, d = seed;
     uint64_t sum;
 
     for (; size >= LANES * 8; size -= LANES * 8, p += LANES * 8) {
-        for (unsigned i = 0; i < LANES; i++) {
-            lane[i] = rotate((lane[i] ^ ldq_le_p(p + i * 8)) * K1, 29);
-        }
+        a = step(a, p);
+        b = step(b, p + 8);
+        c = step(c, p + 16);
+        d = step(d, p + 24);
     }
-    sum = size;
-    for (unsigned i = 0; i < LANES; i++) {
-        sum = scramble(sum ^ lane[i]);
-    }
+    sum = scramble(scramble(scramble(scramble(size ^ a) ^ b) ^ c) ^ d);
     for (; size; size--, p++) {
         sum = scramble(sum ^ *p);
     }
