@@ -7,29 +7,17 @@ data window is not mapped, so that its accesses fault in turn.  A trap handler m
 traps into a hash and goes on behind the instruction.  At each checkpoint (ecall) all registers, fcsr, the data pages,
 the page tables and that hash make one line on the serial port.
 
-  stream.py make SEED                      the program in assembler on standard output
-  stream.py check --godwit EXE --cc CC --golden FILE [--seeds N] [--first N] [--accel A]...
-                                           builds seeds, runs them, compares all; GODWIT_PEER names another emulator to ask too
-  stream.py golden ...                     writes FILE from the peer's answers
+seeds.py has the command line.
 """
-import argparse
-import hashlib
-import os
 import random
-import subprocess
 import sys
-import tempfile
+
+import seeds
 
 PAGES = 8
 DATA = 0x80200000
 WINDOW = 0x40000000      # virtual address of the data pages in S- and U-mode
 ALIAS = 0x40010000       # the same pages once more, read-only
-HERE = os.path.dirname(os.path.abspath(__file__))
-REPLAY_LIMIT = 60
-# Seeds for which there is no golden answer: an AMO to a read-only leaf whose A bit is clear.  With one hart the peer loads,
-# which sets the bit, before it finds that it may not store.  The specification's algorithm raises the fault first and sets
-# nothing, though A, unlike D, may be set ahead of time.
-NO_GOLDEN = {9, 30}
 
 SPECIAL = [0, 1, 2, 0xff, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, (1 << 63) - 1, 1 << 63, (1 << 64) - 1,
            0xffffffff80000000, 0xffff, 0x8000, 0x5555555555555555, 0xaaaaaaaaaaaaaaaa]
@@ -58,7 +46,15 @@ V, R, W, X, U, _, A, D = (1 << n for n in range(8))
 
 
 class Stream:
-    def __init__(self, seed):
+    march = 'rv64gc_zba_zbb_zbc_zbs_zfh'
+    cpu = 'max'
+    limit = 60
+    # Seeds for which there is no golden answer: an AMO to a read-only leaf whose A bit is clear.  With one hart the peer loads,
+    # which sets the bit, before it finds that it may not store.  The specification's algorithm raises the fault first and sets
+    # nothing, though A, unlike D, may be set ahead of time.
+    no_golden = {9, 30}
+
+    def __init__(self, seed, _only=''):
         self.r = random.Random(seed)
         self.seed = seed
         self.mode = 'smu'[seed % 3] if seed % 8 else 's'
@@ -409,102 +405,9 @@ class Stream:
             text.append('    .dword ' + ', '.join('0x%x' % r.choice([self.value(), self.float_bits()]) for _ in range(16)))
         return '\n'.join(text) + '\n'
 
-
-def build(cc, seed, folder):
-    source, elf = os.path.join(folder, 'stream-%d.S' % seed), os.path.join(folder, 'stream-%d.elf' % seed)
-    with open(source, 'w') as f:
-        f.write(Stream(seed).program())
-    subprocess.run([cc, '-march=rv64gc_zba_zbb_zbc_zbs_zfh', '-mabi=lp64d', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none',
-                    '-Wl,-T,' + os.path.join(HERE, 'stream.ld'), '-I' + HERE, source, '-o', elf], check=True)
-    return elf
-
-
-def run(command, elf):
-    try:
-        p = subprocess.run(command + ['-M', 'virt', '-cpu', 'max', '-m', '128', '-nographic', '-bios', elf],
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=REPLAY_LIMIT)
-    except subprocess.TimeoutExpired as e:
-        return (e.stdout or b'').decode(errors='replace') + 'timeout\n'
-    return p.stdout.decode(errors='replace') + ('' if p.returncode == 0 else 'exit %d\n' % p.returncode)
-
-
-def digest(text):
-    return hashlib.sha256(text.replace('\r', '').encode()).hexdigest()[:16]
-
-
-def read_golden(path):
-    golden = {}
-    if path and os.path.exists(path):
-        with open(path) as f:
-            for line in f:
-                if not line.startswith('#'):
-                    seed, value = line.split()
-                    golden[int(seed)] = value
-    return golden
-
-
-def first_difference(a, b):
-    a, b = a.splitlines(), b.splitlines()
-    for n, (x, y) in enumerate(zip(a, b)):
-        if x != y:
-            return 'line %d: %s | %s' % (n + 1, x, y)
-    return 'lengths %d and %d' % (len(a), len(b))
-
-
-def check_seed(args, seed, golden, peer, folder):
-    elf = build(args.cc, seed, folder)
-    answers = {a: run([args.godwit, '-accel', a], elf) for a in args.accel}
-    bad = 0
-    first = args.accel[0]
-    for name, text in answers.items():
-        if digest(text) != digest(answers[first]):
-            print('seed %d: %s and %s differ: %s' % (seed, first, name, first_difference(answers[first], text)))
-            bad = 1
-    if seed in golden and digest(answers[first]) != golden[seed]:
-        print('seed %d: %s differs from the golden answer' % (seed, first))
-        bad = 1
-    if peer and seed not in NO_GOLDEN:
-        text = run([peer], elf)
-        if digest(text) != digest(answers[first]):
-            print('seed %d: %s and the peer differ: %s' % (seed, first, first_difference(answers[first], text)))
-            bad = 1
-    if 'timeout' in answers[first] or 'exit' in answers[first]:
-        print('seed %d: did not end well: %s' % (seed, answers[first][-200:]))
-        bad = 1
-    return bad
-
-
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument('what', choices=['make', 'check', 'golden'])
-    p.add_argument('seed', nargs='?', type=int)
-    p.add_argument('--godwit')
-    p.add_argument('--cc', default='riscv64-linux-gnu-gcc')
-    p.add_argument('--golden')
-    p.add_argument('--first', type=int, default=0)
-    p.add_argument('--seeds', type=int, default=24)
-    p.add_argument('--accel', action='append')
-    args = p.parse_args()
-    args.accel = args.accel or ['tcg', 'tcg,interp=on']
-    seeds = range(args.first, args.first + args.seeds)
-    peer = os.environ.get('GODWIT_PEER')
-    if args.what == 'make':
-        sys.stdout.write(Stream(args.seed).program())
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        if args.what == 'golden':
-            with open(args.golden, 'w') as f:
-                f.write('# seed and digest of what the peer prints (stream.py golden)\n')
-                for seed in sorted(set(seeds) - NO_GOLDEN):
-                    f.write('%d %s\n' % (seed, digest(run([peer], build(args.cc, seed, folder)))))
-            return 0
-        if not peer:
-            print('no peer: GODWIT_PEER does not name one')
-        golden = read_golden(args.golden)
-        bad = sum(check_seed(args, seed, golden, peer, folder) for seed in seeds)
-    print('%d of %d seeds differ' % (bad, args.seeds))
-    return 1 if bad else 0
+    def differences(self, a, b):
+        return [] if a == b else [seeds.first_difference(a, b)]
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(seeds.main(Stream))

@@ -7,21 +7,16 @@ target/riscv/insn.decode, and prints a hash of all registers, CSRs, the trap and
 must print the same lines; vector.golden has what the peer printed, and must be made anew when the table gets more
 instructions of Zve32x or Zve32f.
 
-  vector.py make SEED                       the program in assembler on standard output
-  vector.py check --godwit EXE --cc CC --golden FILE [--seeds N] [--first N] [--accel A]... [--only PREFIX]
-                                            builds seeds, runs them, compares all; GODWIT_PEER names another emulator to ask too
-  vector.py golden ...                      writes FILE from the peer's answers
+seeds.py has the command line; --only chooses instructions.
 """
-import argparse
 import os
 import random
-import subprocess
 import sys
-import tempfile
 
-from stream import DOUBLES, HALVES, HERE, SINGLES, SPECIAL, digest, first_difference, read_golden
+import seeds
+from stream import DOUBLES, HALVES, SINGLES, SPECIAL
 
-TABLE = os.path.join(HERE, '..', '..', 'target', 'riscv', 'insn.decode')
+TABLE = os.path.join(seeds.HERE, '..', '..', 'target', 'riscv', 'insn.decode')
 CASES = 300
 WINDOW, PAGES = 0x40000000, 8
 POOL_BYTES = 4096
@@ -41,9 +36,14 @@ def vector_lines():
 
 
 class Vector:
+    march = 'rv64gc'
+    limit = 120
+    no_golden = ()
+
     def __init__(self, seed, only=''):
         self.r = random.Random(seed)
         self.vlen = VLENS[seed % len(VLENS)]
+        self.cpu = 'rv64,v=true,zfh=true,zvfh=true,vlen=%d' % self.vlen
         self.insns = [i for i in vector_lines() if i[0].startswith(only)]
         self.out = []
         self.names = []
@@ -217,87 +217,13 @@ class Vector:
                         '0x%x' % int.from_bytes(data[n:n + 8], 'little') for n in range(at, at + 64, 8)))
         return '\n'.join(self.out) + '\n'
 
-
-def build(args, seed, folder):
-    source, elf = os.path.join(folder, 'vector-%d.S' % seed), os.path.join(folder, 'vector-%d.elf' % seed)
-    vector = Vector(seed, args.only)
-    with open(source, 'w', encoding='utf-8') as f:
-        f.write(vector.program())
-    subprocess.run([args.cc, '-march=rv64gc', '-mabi=lp64d', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none',
-                    '-Wl,--no-warn-rwx-segments',
-                    '-Wl,-T,' + os.path.join(HERE, 'stream.ld'), '-I' + HERE, source, '-o', elf], check=True)
-    return vector, elf
-
-
-def run(command, vector, elf):
-    cpu = 'rv64,v=true,zfh=true,zvfh=true,vlen=%d' % vector.vlen
-    try:
-        p = subprocess.run(command + ['-M', 'virt', '-cpu', cpu, '-m', '128', '-nographic', '-bios', elf],
-                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-    except subprocess.TimeoutExpired as e:
-        return (e.stdout or b'').decode(errors='replace') + 'timeout\n'
-    return p.stdout.decode(errors='replace').replace('\r', '') + ('' if p.returncode == 0 else 'exit %d\n' % p.returncode)
-
-
-def differences(vector, a, b):
-    """What two outputs disagree about; each case prints a line."""
-    a, b = a.splitlines(), b.splitlines()
-    if len(a) != CASES or len(b) != CASES:
-        return ['%d and %d lines: %s' % (len(a), len(b), first_difference('\n'.join(a), '\n'.join(b)))]
-    return ['case %d: %s' % (n, vector.names[n]) for n in range(CASES) if a[n] != b[n]]
-
-
-def check_seed(args, seed, golden, peer, folder):
-    vector, elf = build(args, seed, folder)
-    answers = {a: run([args.godwit, '-accel', a], vector, elf) for a in args.accel}
-    first = answers[args.accel[0]]
-    wrong = []
-    for name, text in answers.items():
-        wrong += ['%s: %s' % (name, d) for d in differences(vector, first, text)]
-    if seed in golden and not args.only and digest(first) != golden[seed]:
-        wrong.append('differs from the golden answer')
-    if peer:
-        wrong += ['the peer: ' + d for d in differences(vector, first, run([peer], vector, elf))]
-    if 'timeout' in first or 'exit' in first:
-        wrong.append('did not end well: ' + first[-200:])
-    for line in wrong:
-        print('seed %d: %s' % (seed, line))
-    return bool(wrong)
-
-
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument('what', choices=['make', 'check', 'golden'])
-    p.add_argument('seed', nargs='?', type=int)
-    p.add_argument('--godwit')
-    p.add_argument('--cc', default='riscv64-linux-gnu-gcc')
-    p.add_argument('--golden')
-    p.add_argument('--first', type=int, default=0)
-    p.add_argument('--seeds', type=int, default=10)
-    p.add_argument('--accel', action='append')
-    p.add_argument('--only', default='', help='instructions whose name starts so')
-    args = p.parse_args()
-    args.accel = args.accel or ['tcg', 'tcg,interp=on']
-    seeds = range(args.first, args.first + args.seeds)
-    peer = os.environ.get('GODWIT_PEER')
-    if args.what == 'make':
-        sys.stdout.write(Vector(args.seed, args.only).program())
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        if args.what == 'golden':
-            with open(args.golden, 'w', encoding='utf-8') as f:
-                f.write('# seed and digest of what the peer prints (vector.py golden)\n')
-                for seed in seeds:
-                    vector, elf = build(args, seed, folder)
-                    f.write('%d %s\n' % (seed, digest(run([peer], vector, elf))))
-            return 0
-        if not peer:
-            print('no peer: GODWIT_PEER does not name one')
-        golden = read_golden(args.golden)
-        bad = sum(check_seed(args, seed, golden, peer, folder) for seed in seeds)
-    print('%d of %d seeds differ' % (bad, args.seeds))
-    return 1 if bad else 0
+    def differences(self, a, b):
+        """What two outputs disagree about; each case prints a line."""
+        a, b = a.splitlines(), b.splitlines()
+        if len(a) != CASES or len(b) != CASES:
+            return ['%d and %d lines: %s' % (len(a), len(b), seeds.first_difference('\n'.join(a), '\n'.join(b)))]
+        return ['case %d: %s' % (n, self.names[n]) for n in range(CASES) if a[n] != b[n]]
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(seeds.main(Vector))
