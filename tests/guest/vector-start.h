@@ -109,14 +109,11 @@ check:
     csrr t3, vlenb
     slli t3, t3, 3
     mv t2, s8
-    vs8r.v v0, (t2)
+    .irp first, 0, 8, 16, 24
+    vs8r.v v\first, (t2)
     add t2, t2, t3
-    vs8r.v v8, (t2)
-    add t2, t2, t3
-    vs8r.v v16, (t2)
-    add t2, t2, t3
-    vs8r.v v24, (t2)
-    add t4, t2, t3
+    .endr
+    mv t4, t2
     mv t2, s8
     call mix_range
     beqz a7, 1f

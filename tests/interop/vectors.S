@@ -26,13 +26,10 @@ _start:
     addi    t0, t0, 8
     bne     t0, s2, 2b
     mv      t0, s1
-    vl8re8.v v0, (t0)
+    .irp    first, 0, 8, 16, 24
+    vl8re8.v v\first, (t0)
     add     t0, t0, s0
-    vl8re8.v v8, (t0)
-    add     t0, t0, s0
-    vl8re8.v v16, (t0)
-    add     t0, t0, s0
-    vl8re8.v v24, (t0)
+    .endr
     li      t0, 5
     vsetvli zero, t0, e16, m2, tu, ma
     csrwi   vcsr, 5
@@ -56,13 +53,10 @@ round:
     bnez    t0, fail
     la      t1, found
     mv      t0, t1
-    vs8r.v  v0, (t0)
+    .irp    first, 0, 8, 16, 24
+    vs8r.v  v\first, (t0)
     add     t0, t0, s0
-    vs8r.v  v8, (t0)
-    add     t0, t0, s0
-    vs8r.v  v16, (t0)
-    add     t0, t0, s0
-    vs8r.v  v24, (t0)
+    .endr
     mv      t0, s1
 3:  ld      t2, (t0)
     ld      t3, (t1)

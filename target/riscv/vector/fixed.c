@@ -35,10 +35,7 @@ static inline unsigned round_up(unsigned vxrm, bool lsb, uint64_t low, unsigned 
 #define FIXED(size, T_, S_, W_, V_, name, BT, expr)                                                          \
     static void name##_##size(VInsn *v, void *out, const void *d, const void *b_, const void *a_)            \
     {                                                                                                        \
-        typedef T_ T G_GNUC_UNUSED;                                                                          \
-        typedef S_ S G_GNUC_UNUSED;                                                                          \
-        typedef W_ W G_GNUC_UNUSED;                                                                          \
-        typedef V_ V G_GNUC_UNUSED;                                                                          \
+        V_TYPES(T_, S_, W_, V_)                                                                              \
         enum { BITS G_GNUC_UNUSED = size };                                                                  \
         const S S_MIN G_GNUC_UNUSED = (S)((T)1 << (size - 1)), S_MAX G_GNUC_UNUSED = (S) ~(T)S_MIN;          \
         const unsigned vxrm G_GNUC_UNUSED = v->cpu->vector.vxrm;                                             \

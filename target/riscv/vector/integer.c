@@ -24,10 +24,7 @@
     static G_GNUC_UNUSED void name##_v_##size(VInsn *v, void *out, const void *d_, const void *b_,           \
                                               const void *a_)                                                \
     {                                                                                                        \
-        typedef T_ T G_GNUC_UNUSED;                                                                          \
-        typedef S_ S G_GNUC_UNUSED;                                                                          \
-        typedef W_ W G_GNUC_UNUSED;                                                                          \
-        typedef V_ V G_GNUC_UNUSED;                                                                          \
+        V_TYPES(T_, S_, W_, V_)                                                                              \
         enum { BITS G_GNUC_UNUSED = size };                                                                  \
         unsigned to = v->to;                                                                                 \
         INDEPENDENT                                                                                          \
@@ -41,10 +38,7 @@
     static G_GNUC_UNUSED void name##_x_##size(VInsn *v, void *out, const void *d_, const void *b_,           \
                                               const void *a_)                                                \
     {                                                                                                        \
-        typedef T_ T G_GNUC_UNUSED;                                                                          \
-        typedef S_ S G_GNUC_UNUSED;                                                                          \
-        typedef W_ W G_GNUC_UNUSED;                                                                          \
-        typedef V_ V G_GNUC_UNUSED;                                                                          \
+        V_TYPES(T_, S_, W_, V_)                                                                              \
         enum { BITS G_GNUC_UNUSED = size };                                                                  \
         G_GNUC_UNUSED const AT a = *(const AT *)a_;                                                          \
         unsigned to = v->to;                                                                                 \
@@ -174,7 +168,7 @@ V_TRANS(vsext_vf8, IR_ZERO, V_SAME, V_F8, V_NONE, 0, {NULL, NULL, NULL, sext_8_6
     static G_GNUC_UNUSED void name##_v_##size(VInsn *v, void *out, const void *d, const void *b_,            \
                                               const void *a_)                                                \
     {                                                                                                        \
-        typedef T_ T;                                                                                        \
+        V_TYPES(T_, S_, W_, V_)                                                                              \
         const bool carry G_GNUC_UNUSED = !((v->raw >> 25) & 1);                                              \
         for (unsigned i = v->from; i < v->to; i++) {                                                         \
             T b G_GNUC_UNUSED = ((const T *)b_)[i], a = ((const T *)a_)[i];                                  \
@@ -185,7 +179,7 @@ V_TRANS(vsext_vf8, IR_ZERO, V_SAME, V_F8, V_NONE, 0, {NULL, NULL, NULL, sext_8_6
     static G_GNUC_UNUSED void name##_x_##size(VInsn *v, void *out, const void *d, const void *b_,            \
                                               const void *a_)                                                \
     {                                                                                                        \
-        typedef T_ T;                                                                                        \
+        V_TYPES(T_, S_, W_, V_)                                                                              \
         const bool carry G_GNUC_UNUSED = !((v->raw >> 25) & 1);                                              \
         const T a = *(const T *)a_;                                                                          \
         for (unsigned i = v->from; i < v->to; i++) {                                                         \
@@ -231,8 +225,7 @@ V_TRANS(vmv_v_i, V_IMM, V_SAME, V_NONE, V_NONE, 0, V_LOOPS(vmv_x))
     static G_GNUC_UNUSED void name##_v_##size(VInsn *v, void *out, const void *d, const void *b_,            \
                                               const void *a_)                                                \
     {                                                                                                        \
-        typedef T_ T;                                                                                        \
-        typedef S_ S G_GNUC_UNUSED;                                                                          \
+        V_TYPES(T_, S_, W_, V_)                                                                              \
         for (unsigned i = v->from; i < v->to; i++) {                                                         \
             T b = ((const T *)b_)[i], a = ((const T *)a_)[i];                                                \
             v_set_bit(out, i, (expr));                                                                       \
@@ -241,8 +234,7 @@ V_TRANS(vmv_v_i, V_IMM, V_SAME, V_NONE, V_NONE, 0, V_LOOPS(vmv_x))
     static G_GNUC_UNUSED void name##_x_##size(VInsn *v, void *out, const void *d, const void *b_,            \
                                               const void *a_)                                                \
     {                                                                                                        \
-        typedef T_ T;                                                                                        \
-        typedef S_ S G_GNUC_UNUSED;                                                                          \
+        V_TYPES(T_, S_, W_, V_)                                                                              \
         const T a = *(const T *)a_;                                                                          \
         for (unsigned i = v->from; i < v->to; i++) {                                                         \
             T b = ((const T *)b_)[i];                                                                        \

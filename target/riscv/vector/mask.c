@@ -6,9 +6,7 @@
 #define REDUCE(size, T_, S_, W_, V_, name, AT, BT, expr)                                                     \
     static void name##_##size(VInsn *v, void *out, const void *d, const void *b_, const void *a_)            \
     {                                                                                                        \
-        typedef T_ T G_GNUC_UNUSED;                                                                          \
-        typedef S_ S G_GNUC_UNUSED;                                                                          \
-        typedef W_ W G_GNUC_UNUSED;                                                                          \
+        V_TYPES(T_, S_, W_, V_)                                                                              \
         AT a = *(const AT *)a_;                                                                              \
         for (unsigned i = 0; i < v->to; i++) {                                                               \
             if (v_active(v, i)) {                                                                            \

@@ -201,6 +201,12 @@ void vector_float_begin(VInsn *v);
     M(16, uint16_t, int16_t, uint32_t, int32_t, __VA_ARGS__)                                                 \
     M(32, uint32_t, int32_t, uint64_t, int64_t, __VA_ARGS__)
 #define V_INT64(M, ...) M(64, uint64_t, int64_t, unsigned __int128, __int128, __VA_ARGS__)
+/* What M calls its types where its body and expressions use them. */
+#define V_TYPES(T_, S_, W_, V_)                                                                              \
+    typedef T_ T G_GNUC_UNUSED;                                                                              \
+    typedef S_ S G_GNUC_UNUSED;                                                                              \
+    typedef W_ W G_GNUC_UNUSED;                                                                              \
+    typedef V_ V G_GNUC_UNUSED;
 
 #define V_LOOPS(name)                                                                                        \
     {                                                                                                        \
