@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -d and -D: what to log, and where.  Each piece of text is written by one call, so threads do not mix. */
+/*
+ * -d and -D, and "log" and "logfile" of the monitor: what to log, and where.  Each piece of text is written
+ * by one call, so threads do not mix.
+ */
 #include "accel/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "api/command.h"
+#include "api/field.h"
 #include "api/option.h"
 #include "util/error.h"
 
 uint32_t log_mask;
-static FILE *log_stream; /* NULL: stderr */
+/* NULL: stderr.  Once there it stays, as any thread may be writing to it; what it writes into can change. */
+static FILE *log_stream;
 
 static const struct LogItem {
     const char *name, *alias;
@@ -64,7 +72,7 @@ static bool unknown_item(const char *name, GError **error)
 
 bool log_set_items(const char *items, GError **error)
 {
-    g_auto(GStrv) words = g_strsplit(items, ",", -1);
+    g_auto(GStrv) words = g_strsplit(strcmp(items, "none") ? items : "", ",", -1);
     uint32_t mask = 0;
 
     for (char **word = words; *word; word++) {
@@ -75,28 +83,51 @@ bool log_set_items(const char *items, GError **error)
         }
         mask |= item;
     }
-    log_mask = mask;
+    atomic_set(&log_mask, mask);
     return true;
+}
+
+/* The file of @from takes the place of the one that @stream writes into; takes @from over. */
+static bool redirect(FILE *stream, FILE *from, const char *path, GError **error)
+{
+    bool ok;
+
+    flockfile(stream);
+    fflush(stream);
+    ok = dup3(fileno(from), fileno(stream), O_CLOEXEC) >= 0;
+    funlockfile(stream);
+    if (!ok) {
+        fail_errno(error, errno, "cannot log to '%s'", path);
+    }
+    fclose(from);
+    return ok;
 }
 
 bool log_set_file(const char *path, GError **error)
 {
-    FILE *stream = fopen(path, "w");
+    FILE *stream = fopen(path, "we");
 
     if (!stream) {
         return fail_errno(error, errno, "cannot open log file '%s'", path);
     }
-    setvbuf(stream, NULL, _IOLBF, 1 << 16);
     if (log_stream) {
-        fclose(log_stream);
+        return redirect(log_stream, stream, path, error);
     }
-    log_stream = stream;
+    setvbuf(stream, NULL, _IOLBF, 1 << 16);
+    atomic_store_release(&log_stream, stream);
     return true;
+}
+
+static FILE *present_stream(void)
+{
+    FILE *stream = atomic_load_acquire(&log_stream); /* pairs with log_set_file() */
+
+    return stream ? stream : stderr;
 }
 
 void log_text(const char *text)
 {
-    fputs(text, log_stream ? log_stream : stderr);
+    fputs(text, present_stream());
 }
 
 void log_printf(const char *format, ...)
@@ -104,7 +135,7 @@ void log_printf(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vfprintf(log_stream ? log_stream : stderr, format, args);
+    vfprintf(present_stream(), format, args);
     va_end(args);
 }
 
@@ -112,3 +143,34 @@ OPTION(d, .name = "d", .arg = "item,...", .section = "Debugging",
        .help = "log in, op, opt, out, exec, int, mmu, guest_errors, unimp or all", .parse = log_set_items);
 OPTION(log_file, .name = "D", .arg = "file", .section = "Debugging", .help = "write the log of -d to a file",
        .parse = log_set_file);
+
+/* --- monitor --- */
+
+typedef struct LogArgs {
+    char *text;
+} LogArgs;
+
+static const Field items_args[] = {
+    F_STRING(LogArgs, text, "items", .positional = true, .help = "item,... as for -d, or none"),
+    FIELD_END,
+};
+
+static bool run_log(CommandContext *ctx, const void *args, void *reply, GError **error)
+{
+    return log_set_items(((const LogArgs *)args)->text, error);
+}
+
+static const Field file_args[] = {
+    F_STRING(LogArgs, text, "filename", .positional = true, .help = "replaced when it is there"),
+    FIELD_END,
+};
+
+static bool run_logfile(CommandContext *ctx, const void *args, void *reply, GError **error)
+{
+    return log_set_file(((const LogArgs *)args)->text, error);
+}
+
+COMMAND(log, .hmp = "log", .help = "log these items from now on", .args = items_args,
+        .args_size = sizeof(LogArgs), .run = run_log);
+COMMAND(logfile, .hmp = "logfile", .help = "write the log to a file", .args = file_args,
+        .args_size = sizeof(LogArgs), .run = run_logfile);

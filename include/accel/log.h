@@ -2,7 +2,8 @@
 /*
  * The log of what the translator and the guest CPU do: -d item,... and -D file.
  *
- * Constant after the command line is read; text may come from any thread.
+ * The main loop sets what is logged and where (big lock held); text may come from any thread.  Items of
+ * translation show blocks translated from then on.
  */
 #ifndef ACCEL_LOG_H
 #define ACCEL_LOG_H
@@ -11,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/atomic.h"
 #include "util/compiler.h"
 
 enum {
@@ -18,18 +20,18 @@ enum {
     LOG_OP = 1 << 1,           /* its IR */
     LOG_OPT = 1 << 2,          /* the IR after the optimiser */
     LOG_OUT = 1 << 3,          /* host instructions */
-    LOG_EXEC = 1 << 4,         /* each block that is entered; turns off links and jump tables */
+    LOG_EXEC = 1 << 4,         /* each block that is entered: from the start, it turns off links and jump tables */
     LOG_INT = 1 << 5,          /* traps and interrupts */
     LOG_MMU = 1 << 6,          /* page table walks */
     LOG_GUEST_ERRORS = 1 << 7, /* things a guest should not do */
     LOG_UNIMP = 1 << 8,
 };
 extern uint32_t log_mask;
-#define log_enabled(items) unlikely(log_mask &(items))
+#define log_enabled(items) unlikely(atomic_read(&log_mask) & (items))
 
 void log_text(const char *text);
 void log_printf(const char *format, ...) PRINTF_LIKE(1, 2);
-/* "in,op"; an unknown item fails and names those there are. */
+/* "in,op" or "none"; an unknown item fails and names those there are. */
 bool log_set_items(const char *items, GError **error);
 bool log_set_file(const char *path, GError **error);
 

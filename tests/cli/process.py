@@ -172,6 +172,25 @@ def test_pmemsave_takes_a_path(run):
         assert machine.quit() == 0
 
 
+def test_log_is_turned_on_and_led_elsewhere_while_the_machine_runs(run):
+    """A bare-metal loop of ecalls: each is a trap in the log."""
+    with open(run.path('traps'), 'wb') as traps:
+        # auipc t0, 0; addi t0, t0, 12; csrw mtvec, t0; ecall (which mtvec names)
+        traps.write(b''.join(word.to_bytes(4, 'little') for word in (0x00000297, 0x00c28293, 0x30529073, 0x00000073)))
+    machine = run.machine('m', '-bios', run.path('traps'), '-D', run.path('first'))
+    try:
+        assert "no log item 'intt'; did you mean 'int'" in machine.hmp('log intt')
+        assert os.path.getsize(run.path('first')) == 0
+        for name in ('first', 'second'):
+            assert machine.hmp('logfile ' + run.path(name)) == ''
+            assert machine.hmp('log int') == ''
+            wait_until(lambda: os.path.getsize(run.path(name)) > 1000, 'traps in the log')
+            assert machine.hmp('log none') == ''
+        assert 'no/such' in machine.hmp('logfile no/such/folder')
+    finally:
+        assert machine.quit() == 0
+
+
 def test_questions_are_answered(run):
     expected = {
         '-M help': 'virt', '-M virt,help': 'aclint=', '-cpu help': 'rv64', '-cpu rv64,help': 'zbb=',
