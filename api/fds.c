@@ -2,9 +2,11 @@
 /* The stores behind api/fds.h: names with one fd each, and numbered sets of fds. */
 #include "api/fds.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +63,55 @@ bool fd_store_put(const char *name, int fd, GError **error)
     return true;
 }
 
+/* --- numbers --- */
+
+static GHashTable *inherited; /* of numbers; NULL: not noted; written before there are threads, then under fds_lock */
+
+void fds_note_inherited(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    const struct dirent *entry;
+
+    if (!dir) {
+        return;
+    }
+    inherited = g_hash_table_new(NULL, NULL);
+    while ((entry = readdir(dir))) {
+        int fd = (int)strtol(entry->d_name, NULL, 10); /* "." and "..": 0, which is always open */
+
+        if (fd != dirfd(dir)) {
+            g_hash_table_add(inherited, GINT_TO_POINTER(fd));
+        }
+    }
+    closedir(dir);
+}
+
+/* Once: the caller closes it, and the number may then stand for one of our own. */
+static bool take_inherited(int fd)
+{
+    LOCK_GUARD(&fds_lock);
+    return !inherited || g_hash_table_remove(inherited, GINT_TO_POINTER(fd));
+}
+
+/* The standard streams are always open: what is opened next must not become the place where messages go. */
+static int take_number(int fd)
+{
+    int null, taken;
+
+    if (fd > STDERR_FILENO) {
+        return fd;
+    }
+    taken = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (taken >= 0 && null >= 0) {
+        dup2(null, fd);
+    }
+    if (null >= 0) {
+        close(null);
+    }
+    return taken;
+}
+
 int fd_store_take(const char *name, GError **error)
 {
     uint64_t number;
@@ -80,7 +131,15 @@ int fd_store_take(const char *name, GError **error)
         fail(error, "fd %s is not open", name);
         return -1;
     }
-    return (int)number;
+    if (!take_inherited((int)number)) {
+        fail(error, "fd %s was not given to this process when it was started, or is in use", name);
+        return -1;
+    }
+    fd = take_number((int)number);
+    if (fd < 0) {
+        fail_errno(error, errno, "fd %s", name);
+    }
+    return fd;
 }
 
 bool fd_store_close(const char *name, GError **error)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include "api/fds.h"
 #include "api/option.h"
 #include "backend/block.h"
 #include "backend/chardev.h"
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
     g_autofree char *answer = NULL;
     GError *error = NULL;
 
+    fds_note_inherited();
     error_set_program_name("godwit-system-riscv64");
     startup_init();
     if (!options_parse(argc, argv, take_disk_image, &error)) {

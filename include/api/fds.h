@@ -14,6 +14,8 @@
 
 /* Keeps @fd (owned from here on, also on failure) as @name; an earlier fd of that name is closed. */
 bool fd_store_put(const char *name, int fd, GError **error);
+/* At the start of the process, before anything is opened: which numbers the user can mean. */
+void fds_note_inherited(void);
 /*
  * Hands the fd over to the caller and forgets the name.  A number is an fd that this process inherited.  -1:
  * error.
