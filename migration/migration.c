@@ -124,6 +124,7 @@ static void reset(Migration *m, Channel *channel)
     m->busy_seconds = m->busy_bytes = m->bandwidth = 0;
     m->throttle_sent = m->throttle_dirtied = 0;
     m->next_send_ns = m->throttle_checked_ns = 0;
+    m->paced_limit = 0;
     m->throttle_high = 0;
     m->setup_ns = m->end_ns = m->downtime_ns = m->expected_downtime_ns = 0;
     m->start_ns = migration_now_ns();

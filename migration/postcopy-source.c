@@ -287,6 +287,17 @@ static void pace(PostcopySource *pc, uint64_t pages)
                              : 0;
 }
 
+/* What a lower limit made us wait for may be hours away. */
+static void follow_limit(PostcopySource *pc)
+{
+    uint64_t limit = atomic_read(&pc->m->max_postcopy_bandwidth);
+
+    if (limit != pc->paced_limit) {
+        pc->paced_limit = limit;
+        pc->next_send_ns = 0;
+    }
+}
+
 static bool device_states_loaded(const PostcopySource *pc)
 {
     return pc->loaded;
@@ -303,8 +314,10 @@ static bool next_run(PostcopySource *pc, bool (*enough)(const PostcopySource *pc
     LOCK_GUARD(&pc->lock);
 
     while (!pc->ended && !pc->m->writer->error && !enough(pc)) {
-        int64_t wait = pc->next_send_ns - migration_now_ns();
+        int64_t wait;
 
+        follow_limit(pc);
+        wait = pc->next_send_ns - migration_now_ns();
         if (next_request(pc, run)) {
             return true;
         }

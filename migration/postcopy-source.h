@@ -19,6 +19,7 @@ struct PostcopySource {
     GThread *answers_thread; /* of this link */
     bool given_up;           /* the destination may run: there is no way back */
     int64_t next_send_ns;    /* max-postcopy-bandwidth */
+    uint64_t paced_limit;    /* what that was computed from */
     uint32_t next_cookie;
     uint64_t unconfirmed;    /* pages since the last PING (release-ram) */
     bool all_written;        /* over this link; only the destination's last word is due */

@@ -28,6 +28,7 @@
 #define BANDWIDTH_SAMPLE  0.05
 #define BANDWIDTH_FIRST_NS (INT64_C(50) * 1000 * 1000)
 #define MID_PASS_SYNC_NS  (INT64_C(1) * 1000 * 1000 * 1000)
+#define EXPECTED_MAX_NS   9e18 /* fits the number that is shown */
 #define THROTTLE_CHECK_NS (INT64_C(1) * 1000 * 1000 * 1000)
 
 TRACE_EVENT(migration_bandwidth, "%.1f MB/s over %.3f s");
@@ -278,7 +279,8 @@ static bool new_pass(Migration *m, GError **error)
     migration_emit_pass(m->stats.sync_count);
     bandwidth = bandwidth_now(m);
     if (bandwidth > 0) {
-        atomic_set(&m->expected_downtime_ns, (int64_t)((double)ram_remaining_bytes(&m->ram) / bandwidth * 1e9));
+        atomic_set(&m->expected_downtime_ns,
+                   (int64_t)MIN((double)ram_remaining_bytes(&m->ram) / bandwidth * 1e9, EXPECTED_MAX_NS));
     }
     check_convergence(m);
     return true;
@@ -322,8 +324,14 @@ void precopy_pace(Migration *m, uint64_t bytes)
 
 void precopy_wait_for_turn(Migration *m)
 {
-    int64_t wait = m->next_send_ns - migration_now_ns();
+    uint64_t limit = atomic_read(&m->max_bandwidth);
+    int64_t wait;
 
+    if (limit != m->paced_limit) { /* what a lower limit made us wait for may be hours away */
+        m->paced_limit = limit;
+        m->next_send_ns = 0;
+    }
+    wait = m->next_send_ns - migration_now_ns();
     if (wait > 0) {
         migration_sleep(m, MIN(wait, SLICE_NS * 2));
     }

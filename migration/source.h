@@ -43,6 +43,7 @@ typedef struct Migration {
     double busy_seconds, busy_bytes; /* of the bandwidth measurement, fading */
     int64_t fits_since_ns; /* when the machine could have been stopped first; 0: not yet */
     int64_t next_send_ns; /* max-bandwidth: not before this */
+    uint64_t paced_limit; /* what that was computed from */
     int64_t throttle_checked_ns;
     uint64_t throttle_sent, throttle_dirtied;
     unsigned throttle_high;
