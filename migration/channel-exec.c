@@ -34,4 +34,4 @@ static Channel *exec_in(const char *command, GError **error)
     return spawn(command, true, error);
 }
 
-CHANNEL_TYPE(exec, .scheme = "exec", .arg = "COMMAND", .open_out = exec_out, .open_in = exec_in);
+CHANNEL_TYPE(exec, .scheme = "exec", .kind = CHANNEL_PIPE, .arg = "COMMAND", .open_out = exec_out, .open_in = exec_in);

@@ -110,4 +110,4 @@ static Channel *file_in(const char *rest, GError **error)
     return open_file(rest, true, error);
 }
 
-CHANNEL_TYPE(file, .scheme = "file", .arg = "PATH[,offset=N]", .open_out = file_out, .open_in = file_in);
+CHANNEL_TYPE(file, .scheme = "file", .kind = CHANNEL_FILE, .arg = "PATH[,offset=N]", .open_out = file_out, .open_in = file_in);

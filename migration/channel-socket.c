@@ -181,19 +181,24 @@ static int accept_one(Channel *channel, int listener, GError **error)
 }
 
 /* in_fd listens until somebody comes; then it is the connection. */
+static void become_connection(Channel *channel, int fd)
+{
+    if (channel->keep_listening) {
+        channel->listener = channel->in_fd;
+    } else {
+        close(channel->in_fd);
+    }
+    use_socket(channel, fd);
+}
+
 static bool accept_peer(Channel *channel, GError **error)
 {
-    int listener = channel->in_fd, fd = accept_one(channel, listener, error);
+    int fd = accept_one(channel, channel->in_fd, error);
 
     if (fd < 0) {
         return false;
     }
-    if (channel->keep_listening) {
-        channel->listener = listener;
-    } else {
-        close(listener);
-    }
-    use_socket(channel, fd);
+    become_connection(channel, fd);
     return true;
 }
 
@@ -227,28 +232,37 @@ void channel_stop_listening(Channel *leader)
  */
 #define GROUP_PATIENCE_MS 10000
 
-/* Which connections came and have not said yet what they are. */
-typedef struct Newcomers {
-    struct pollfd fds[3 + 256]; /* cancel, listener, then they */
+/* Which connections came: those that have not said yet what they are, and those that have. */
+typedef struct Group {
+    struct pollfd fds[3 + 256]; /* cancel, listener, then the first kind */
     unsigned count;
-} Newcomers;
+    /* the second */
+    const ChannelMagics *magics;
+    int main_fd;
+    Channel **others;
+    unsigned wanted, have;
+    int64_t last_us; /* when the last of them came */
+} Group;
 
 enum { POLL_CANCEL, POLL_LISTENER, POLL_FIRST };
 
 /* The first word of the connection, which stays to be read; 0: not yet; -1: it ended. */
-static int peek_magic(int fd, uint32_t *magic)
+static int peek_magic(const struct pollfd *newcomer, uint32_t *magic)
 {
     uint8_t bytes[4];
-    ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = recv(newcomer->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
 
     if (n == (ssize_t)sizeof(bytes)) {
         *magic = ldl_be_p(bytes);
         return 1;
     }
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ? -1 : 0;
+    if (n < 0) {
+        return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    }
+    return n == 0 || (newcomer->revents & (POLLRDHUP | POLLHUP)) ? -1 : 0;
 }
 
-static bool accept_newcomer(Newcomers *group, int listener, GError **error)
+static bool accept_newcomer(Group *group, int listener, GError **error)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
@@ -259,89 +273,126 @@ static bool accept_newcomer(Newcomers *group, int listener, GError **error)
         close(fd);
         return true;
     }
-    group->fds[POLL_FIRST + group->count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+    group->fds[POLL_FIRST + group->count++] = (struct pollfd){.fd = fd, .events = POLLIN | POLLRDHUP};
     return true;
 }
 
-static void drop_newcomer(Newcomers *group, unsigned i)
+/* It has said @magic. */
+static bool take_member(Channel *leader, Group *group, int fd, uint32_t magic, GError **error)
 {
-    group->fds[POLL_FIRST + i] = group->fds[POLL_FIRST + --group->count];
+    bool is_main = magic == group->magics->main;
+
+    if (!is_main && magic != group->magics->other) {
+        warn_report("'%s': a connection that begins with 0x%08x was closed: it is no migration", leader->uri, magic);
+        close(fd);
+        return true;
+    }
+    if (is_main ? group->main_fd >= 0 : group->have == group->wanted) {
+        close(fd);
+        return group->wanted ? fail(error, "more connections came than capability multifd and parameter "
+                                    "multifd-channels (%u) allow", group->wanted)
+                             : fail(error, "the source has capability multifd on, which is off here");
+    }
+    if (is_main) {
+        group->main_fd = fd;
+    } else {
+        group->others[group->have++] = channel_new_follower(leader, fd);
+    }
+    group->last_us = g_get_monotonic_time();
+    return true;
 }
 
-/* One round of the wait: takes in who came, and finds out who those are that have spoken. */
-static bool sort_newcomers(Channel *leader, Newcomers *group, uint32_t wanted, int *main_fd, Channel **others,
-                           unsigned n, unsigned *have, GError **error)
+/* Finds out who those are that have spoken; how many began a word. */
+static bool sort_newcomers(Channel *leader, Group *group, unsigned *half_spoken, GError **error)
 {
-    bool half_spoken = false, begun = *main_fd >= 0 || *have;
-    int ready = poll(group->fds, POLL_FIRST + group->count, begun ? GROUP_PATIENCE_MS : -1);
+    *half_spoken = 0;
+    for (unsigned i = group->count; i-- > 0;) {
+        struct pollfd newcomer = group->fds[POLL_FIRST + i];
+        uint32_t magic;
+        int known = newcomer.revents ? peek_magic(&newcomer, &magic) : 0;
 
-    if (ready < 0 && errno != EINTR) {
-        return fail_errno(error, errno, "poll");
+        if (!known) {
+            *half_spoken += newcomer.revents != 0;
+            continue;
+        }
+        group->fds[POLL_FIRST + i] = group->fds[POLL_FIRST + --group->count];
+        if (known < 0) {
+            close(newcomer.fd); /* somebody who only looked whether we are here */
+        } else if (!take_member(leader, group, newcomer.fd, magic, error)) {
+            return false;
+        }
     }
-    if (!ready) {
+    return true;
+}
+
+static bool group_is_complete(const Group *group)
+{
+    return group->main_fd >= 0 && group->have == group->wanted;
+}
+
+/* One round of the wait. */
+static bool gather(Channel *leader, Group *group, GError **error)
+{
+    int64_t waited_ms = (g_get_monotonic_time() - group->last_us) / 1000;
+    bool begun = group->main_fd >= 0 || group->have;
+    unsigned half_spoken;
+
+    if (begun && waited_ms >= GROUP_PATIENCE_MS) {
         return fail(error, "%u of %u connections of capability multifd came%s: is multifd, and are multifd-channels, the "
-                    "same on both sides?", *have, n, *main_fd < 0 ? " and the main one did not" : "");
+                    "same on both sides?", group->have, group->wanted,
+                    group->main_fd < 0 ? " and the main one did not" : "");
+    }
+    if (poll(group->fds, POLL_FIRST + group->count, begun ? (int)(GROUP_PATIENCE_MS - waited_ms) : -1) < 0) {
+        return errno == EINTR || fail_errno(error, errno, "poll");
     }
     if (atomic_load_acquire(&leader->cancelled)) {
         return fail(error, "cancelled");
     }
-    for (unsigned i = group->count; i-- > 0;) {
-        int fd = group->fds[POLL_FIRST + i].fd;
-        uint32_t magic;
-        int known = group->fds[POLL_FIRST + i].revents ? peek_magic(fd, &magic) : 0;
-
-        if (!known) {
-            half_spoken |= group->fds[POLL_FIRST + i].revents != 0;
-            continue;
-        }
-        drop_newcomer(group, i);
-        if (known < 0) {
-            close(fd); /* somebody who only looked whether we are here */
-        } else if (magic == wanted && *main_fd < 0) {
-            *main_fd = fd;
-        } else if (magic != wanted && *have < n) {
-            others[(*have)++] = channel_new_follower(leader, fd);
-        } else {
-            close(fd);
-            return fail(error, "more connections came than capability multifd and parameter multifd-channels (%u) "
-                        "allow", n);
-        }
+    if (!sort_newcomers(leader, group, &half_spoken, error)) {
+        return false;
     }
     if (half_spoken) {
-        poll(&group->fds[POLL_CANCEL], 1, 1); /* poll() has nothing better to wait for */
+        poll(&group->fds[POLL_CANCEL], 1, 5); /* poll() has nothing better to wait for */
     }
     return !group->fds[POLL_LISTENER].revents || accept_newcomer(group, group->fds[POLL_LISTENER].fd, error);
 }
 
-bool channel_prepare_group(Channel *leader, uint32_t magic, Channel **others, unsigned n, GError **error)
+static void give_up_group(Group *group)
 {
-    g_autofree Newcomers *group = g_new0(Newcomers, 1);
-    int listener = leader->in_fd, main_fd = -1;
-    unsigned have = 0;
+    if (group->main_fd >= 0) {
+        close(group->main_fd);
+    }
+    for (unsigned i = 0; i < group->have; i++) {
+        g_clear_pointer(&group->others[i], channel_free);
+    }
+}
+
+bool channel_prepare_group(Channel *leader, const ChannelMagics *magics, Channel **others, unsigned n, GError **error)
+{
+    g_autofree Group *group = g_new0(Group, 1);
     bool ok = true;
 
     if (leader->prepare != accept_peer) {
-        return fail(error, "'%s' takes a single connection, capability multifd needs several", leader->uri);
+        return !n ? channel_prepare(leader, error)
+                  : fail(error, "'%s' takes a single connection, capability multifd needs several", leader->uri);
     }
+    group->magics = magics;
+    group->main_fd = -1;
+    group->others = others;
+    group->wanted = n;
     group->fds[POLL_CANCEL] = (struct pollfd){.fd = leader->cancel_fd, .events = POLLIN};
-    group->fds[POLL_LISTENER] = (struct pollfd){.fd = listener, .events = POLLIN};
-    while (ok && (main_fd < 0 || have < n)) {
-        ok = sort_newcomers(leader, group, magic, &main_fd, others, n, &have, error);
+    group->fds[POLL_LISTENER] = (struct pollfd){.fd = leader->in_fd, .events = POLLIN};
+    while (ok && !group_is_complete(group)) {
+        ok = gather(leader, group, error);
     }
     for (unsigned i = 0; i < group->count; i++) {
         close(group->fds[POLL_FIRST + i].fd);
     }
     if (ok) {
-        close(listener);
-        use_socket(leader, main_fd);
+        become_connection(leader, group->main_fd);
         return true;
     }
-    if (main_fd >= 0) {
-        close(main_fd);
-    }
-    for (unsigned i = 0; i < have; i++) {
-        g_clear_pointer(&others[i], channel_free);
-    }
+    give_up_group(group);
     error_context(error, "'%s'", leader->uri);
     return false;
 }
@@ -497,5 +548,5 @@ static Channel *tcp_in(const char *text, GError **error)
     return new_listening(fd, inet_address(fd));
 }
 
-CHANNEL_TYPE(unix, .scheme = "unix", .arg = "PATH", .open_out = unix_out, .open_in = unix_in);
-CHANNEL_TYPE(tcp, .scheme = "tcp", .arg = "HOST:PORT", .open_out = tcp_out, .open_in = tcp_in);
+CHANNEL_TYPE(unix, .scheme = "unix", .kind = CHANNEL_SOCKET, .arg = "PATH", .open_out = unix_out, .open_in = unix_in);
+CHANNEL_TYPE(tcp, .scheme = "tcp", .kind = CHANNEL_SOCKET, .arg = "HOST:PORT", .open_out = tcp_out, .open_in = tcp_in);

@@ -523,6 +523,14 @@ static const ChannelType *find_type(const char *uri, GError **error)
                      "file:PATH[,offset=N])", uri);
 }
 
+bool channel_kind(const char *uri, ChannelKind *kind, GError **error)
+{
+    const ChannelType *type = find_type(uri, error);
+
+    *kind = type ? type->kind : CHANNEL_ANY;
+    return type != NULL;
+}
+
 Channel *channel_open(const char *uri, bool incoming, GError **error)
 {
     const ChannelType *type = find_type(uri, error);

@@ -48,8 +48,17 @@ struct Channel {
     bool cancelled;
 };
 
+/* What a URI leads to, as far as its scheme tells. */
+typedef enum ChannelKind {
+    CHANNEL_ANY, /* an fd: it is looked at when it is opened */
+    CHANNEL_SOCKET,
+    CHANNEL_PIPE,
+    CHANNEL_FILE,
+} ChannelKind;
+
 typedef struct ChannelType {
     const char *scheme; /* "unix" */
+    ChannelKind kind;
     const char *arg;    /* for messages: "PATH" */
     Channel *(*open_out)(const char *rest, GError **error);
     Channel *(*open_in)(const char *rest, GError **error);
@@ -58,6 +67,8 @@ typedef struct ChannelType {
     static const ChannelType channel_type_##ident = {__VA_ARGS__};                                           \
     LINKER_SET_ADD(channel_types, ChannelType, channel_type_##ident)
 
+/* To know before anything is opened, and by that changed. */
+bool channel_kind(const char *uri, ChannelKind *kind, GError **error);
 /* Main loop.  NULL with @error. */
 Channel *channel_open(const char *uri, bool incoming, GError **error);
 /* The URI that a "channels" argument (or its single element) stands for; newly allocated. */
@@ -89,11 +100,15 @@ int channel_readv_all(Channel *channel, struct iovec *iov, int count, GError **e
 /* --- several connections to one peer; the first is the leader --- */
 /* The source's: one more connection to where @leader leads. */
 Channel *channel_connect_more(Channel *leader, GError **error);
+/* The first words of the leader's connection, and of the others. */
+typedef struct ChannelMagics {
+    uint32_t main, other;
+} ChannelMagics;
 /*
- * The destination's, instead of channel_prepare(): waits for the leader's connection, which begins with @magic, and
- * for @n others, in any order.
+ * The destination's, instead of channel_prepare(): waits for the leader's connection and for @n others, in any order.
+ * Who connects and says something else, or nothing, is none of them.
  */
-bool channel_prepare_group(Channel *leader, uint32_t magic, Channel **others, unsigned n, GError **error);
+bool channel_prepare_group(Channel *leader, const ChannelMagics *magics, Channel **others, unsigned n, GError **error);
 /* The destination's, with .keep_listening: waits for one more connection, the last one. */
 Channel *channel_accept_more(Channel *leader, GError **error);
 /* Nobody comes any more: ends the wait of channel_accept_more().  Any thread. */

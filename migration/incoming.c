@@ -95,16 +95,17 @@ static void retake_bql(void)
 /* Waits for the source: its one connection, or all of multifd's. */
 static bool wait_for_source(Incoming *in, Channel *channel, GError **error)
 {
+    static const ChannelMagics magics = {STREAM_MAGIC, MULTIFD_MAGIC};
+    bool several = in->options.capabilities[CAPABILITY_MULTIFD] && !channel->seekable;
+    unsigned n = several ? in->options.parameters.multifd_channels : 0;
+
     in->multifd = NULL;
     in->multifd_channels = 0;
     channel->keep_listening = in->options.capabilities[CAPABILITY_POSTCOPY_PREEMPT];
-    if (!in->options.capabilities[CAPABILITY_MULTIFD] || channel->seekable) {
-        return channel_prepare(channel, error);
-    }
-    if (!channel_prepare_group(channel, STREAM_MAGIC, in->others, in->options.parameters.multifd_channels, error)) {
+    if (!channel_prepare_group(channel, &magics, in->others, n, error)) {
         return false;
     }
-    in->multifd_channels = in->options.parameters.multifd_channels;
+    in->multifd_channels = n;
     return true;
 }
 

@@ -148,13 +148,39 @@ static bool may_start(GError **error)
     return true;
 }
 
+/* Before @uri is opened: a file would lose what it holds, a command would begin.  What an fd is is seen later. */
+static bool check_uri(const char *uri, GError **error)
+{
+    const bool *caps = migration_options()->capabilities;
+    ChannelKind kind;
+
+    if (!channel_kind(uri, &kind, error)) {
+        return false;
+    }
+    if (caps[CAPABILITY_MAPPED_RAM] && (kind == CHANNEL_SOCKET || kind == CHANNEL_PIPE)) {
+        return fail(error, "capability fixed-ram (mapped-ram) needs a file, '%s' is none", uri);
+    }
+    if (caps[CAPABILITY_MULTIFD] && !caps[CAPABILITY_MAPPED_RAM] && kind != CHANNEL_SOCKET) {
+        return fail(error, "capability multifd needs unix: or tcp:, or a file with capability fixed-ram; '%s' is "
+                    "neither", uri);
+    }
+    if (caps[CAPABILITY_RETURN_PATH] && (kind == CHANNEL_FILE || kind == CHANNEL_PIPE)) {
+        return fail(error, "capability return-path needs a socket, '%s' is none", uri);
+    }
+    if (caps[CAPABILITY_POSTCOPY_PREEMPT] && kind != CHANNEL_SOCKET) {
+        return fail(error, "capability postcopy-preempt needs unix: or tcp:, '%s' is neither", uri);
+    }
+    return !caps[CAPABILITY_POSTCOPY_RAM] || kind == CHANNEL_SOCKET || kind == CHANNEL_ANY ||
+           fail(error, "capability postcopy-ram needs a socket, '%s' is none", uri);
+}
+
 bool migration_start(const char *uri, GError **error)
 {
     Migration *m = migration_source();
     MigrationStatus old = migration_get_status(m);
     Channel *channel;
 
-    if (!may_start(error)) {
+    if (!may_start(error) || !check_uri(uri, error)) {
         return false;
     }
     channel = channel_open(uri, false, error);
@@ -164,12 +190,6 @@ bool migration_start(const char *uri, GError **error)
     if (migration_options()->capabilities[CAPABILITY_MAPPED_RAM] && !channel->seekable) {
         channel_free(channel);
         return fail(error, "capability fixed-ram (mapped-ram) needs a file, '%s' is none", uri);
-    }
-    if (migration_options()->capabilities[CAPABILITY_MULTIFD] && !channel->prepare &&
-        !migration_options()->capabilities[CAPABILITY_MAPPED_RAM]) {
-        channel_free(channel);
-        return fail(error, "capability multifd needs unix: or tcp:, or a file with capability fixed-ram; '%s' is "
-                    "neither", uri);
     }
     join_finished(m);
     reset(m, channel);
