@@ -113,7 +113,7 @@ static bool save_package(PostcopySource *pc, StreamWriter *discards, StreamWrite
     int64_t start = migration_now_ns();
     bool changed;
 
-    if (!source_still_stopped(error) || !ram_check_blocks(&m->ram, &changed, error)) {
+    if (!source_fix_moment(m, error) || !ram_check_blocks(&m->ram, &changed, error)) {
         return false;
     }
     if (changed) {
@@ -144,7 +144,7 @@ static bool give_up_machine(PostcopySource *pc, GError **error)
     bool ok;
 
     bql_lock();
-    ok = source_still_stopped(error) && migration_commit(pc->m, error);
+    ok = source_still_stopped(pc->m, error) && migration_commit(pc->m, error);
     if (ok) {
         vm_give_away("the machine has moved: it runs at the destination of its postcopy migration");
         pc->given_up = pc->m->given_away = true;

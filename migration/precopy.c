@@ -494,8 +494,17 @@ static void stop_machine(Migration *m)
     m->parts.stop = migration_now_ns() - start;
 }
 
-bool source_still_stopped(GError **error)
+bool source_fix_moment(Migration *m, GError **error)
 {
+    m->resets = system_reset_count();
+    return source_still_stopped(m, error);
+}
+
+bool source_still_stopped(const Migration *m, GError **error)
+{
+    if (system_reset_is_due() || system_reset_count() != m->resets) {
+        return fail(error, "the machine was reset in the middle of the switchover");
+    }
     return runstate_get() == RUN_STATE_FINISH_MIGRATE ||
            fail(error, "the machine was started in the middle of the switchover");
 }
@@ -529,7 +538,7 @@ static bool save_final_state(Migration *m, StreamWriter *devices, GError **error
     int64_t start = migration_now_ns();
     bool changed;
 
-    if (!source_still_stopped(error) || !ram_check_blocks(&m->ram, &changed, error)) {
+    if (!source_fix_moment(m, error) || !ram_check_blocks(&m->ram, &changed, error)) {
         return false;
     }
     if (changed) {
@@ -551,7 +560,7 @@ bool source_give_up_machine(Migration *m, GError **error)
     bool ok;
 
     bql_lock();
-    ok = source_still_stopped(error) && migration_commit(m, error);
+    ok = source_still_stopped(m, error) && migration_commit(m, error);
     if (ok) {
         runstate_set(RUN_STATE_POSTMIGRATE);
     }

@@ -38,6 +38,7 @@ typedef struct Migration {
     XbzrleCache *xbzrle;
     RamState ram;
     RunState old_state;
+    unsigned resets;     /* of the machine, when its device states were saved */
     bool stopped;        /* by us: old_state is to be restored on failure */
     bool given_away;     /* the machine may run at the destination: whatever fails, it is not started here */
     double busy_seconds, busy_bytes; /* of the bandwidth measurement, fading */
@@ -74,8 +75,10 @@ void migration_sleep(Migration *m, int64_t ns);
 /* From here on cancel does nothing.  False when cancelled already. */
 bool migration_commit(Migration *m, GError **error);
 
-/* Whether the machine stands still since the switchover began.  Big lock. */
-bool source_still_stopped(GError **error);
+/* From here on a reset is noticed: the device states are about to be saved.  Big lock. */
+bool source_fix_moment(Migration *m, GError **error);
+/* Whether the machine is as it was then.  Big lock. */
+bool source_still_stopped(const Migration *m, GError **error);
 
 /*
  * The machine is given up.  Takes the big lock, so that no "cont" comes between the check and the new state; from here on

@@ -98,6 +98,9 @@ COMMAND(quit, .qmp = "quit", .hmp = "quit", .hmp_alias = "q", .help = "end the e
 
 static bool run_system_reset(CommandContext *ctx, const void *args, void *reply, GError **error)
 {
+    if (system_reset_refused()) {
+        return fail(error, "the machine is not reset: %s", system_reset_refused());
+    }
     system_reset_request(SHUTDOWN_HOST_QMP_RESET);
     return true;
 }

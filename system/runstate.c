@@ -344,6 +344,8 @@ void vm_start(void)
 
 /* --- carrying out --- */
 
+static unsigned resets; /* big lock */
+
 void system_reset(ShutdownCause cause)
 {
     pause_all_vcpus();
@@ -354,10 +356,35 @@ void system_reset(ShutdownCause cause)
     resume_all_vcpus();
 }
 
+const char *system_reset_refused(void)
+{
+    if (runstate_get() == RUN_STATE_INMIGRATE) {
+        return "the machine waits for an incoming migration, which brings all of its state";
+    }
+    return given_away; /* its memory may still be on the way */
+}
+
+unsigned system_reset_count(void)
+{
+    return resets;
+}
+
+bool system_reset_is_due(void)
+{
+    return atomic_read(&reset_requested) != NO_REQUEST;
+}
+
 static void do_reset(ShutdownCause cause)
 {
+    const char *why = system_reset_refused();
+
+    if (why) { /* since it was asked for */
+        warn_report("the machine is not reset: %s", why);
+        return;
+    }
+    resets++;
     system_reset(cause);
-    if (!runstate_is_running() && runstate_get() != RUN_STATE_INMIGRATE) {
+    if (!runstate_is_running() && runstate_get() != RUN_STATE_FINISH_MIGRATE) {
         runstate_set(RUN_STATE_PRELAUNCH);
     }
 }

@@ -77,5 +77,10 @@ extern bool autostart; /* run once the machine is complete (no -S), or once what
 extern bool no_shutdown, no_reboot; /* -no-shutdown: stop instead of end; -no-reboot: end instead of reset */
 /* Resets all devices and CPUs; big lock, vCPUs stopped by the callee. */
 void system_reset(ShutdownCause cause);
+/* Why a reset would do harm to a machine that comes or has gone, or NULL; big lock. */
+const char *system_reset_refused(void);
+/* How often the machine was reset on request so far, and whether such a request is still to be carried out; big lock. */
+unsigned system_reset_count(void);
+bool system_reset_is_due(void);
 
 #endif

@@ -467,7 +467,6 @@ static void test_refusals(void)
 {
     static const char *const excluded[] = {"multifd", "mapped-ram", "background-snapshot"};
     QTestState *qts = start_source(&big);
-    g_autofree char *why = NULL;
 
     assert_error(qtest_qmp(qts, "{'execute': 'migrate-start-postcopy'}"), "no migration is active");
     assert_error(qtest_qmp(qts, "{'execute': 'migrate-pause'}"), "no postcopy");
@@ -480,11 +479,22 @@ static void test_refusals(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(excluded); i++) {
         assert_error(try_capability(qts, excluded[i]), "exclude each other");
     }
-    migrate(qts, "exec:cat >/dev/null");
-    why = wait_failed(qts);
-    g_assert_nonnull(strstr(why, "needs a socket"));
+    assert_error(qtest_qmp(qts, "{'execute': 'migrate', 'arguments': {'uri': 'exec:cat >/dev/null'}}"),
+                 "needs a socket");
     check_guest_runs(qts, "source");
     qtest_quit(qts);
+}
+
+/* It would write to memory that has yet to move. */
+static void test_no_reset_at_the_source(void)
+{
+    Pair pair = start_pair(&big, false, "");
+
+    run_destination(&pair);
+    start_postcopy_early(&pair);
+    assert_error(qtest_qmp(pair.from, "{'execute': 'system_reset'}"), "the machine has moved");
+    fast_background(&pair);
+    finish_running(&pair);
 }
 
 static void test_destination_without_the_capability(void)
@@ -603,6 +613,7 @@ int main(int argc, char **argv)
     g_test_add_func("/postcopy/link/lost-last-message", test_lost_last_message);
     g_test_add_func("/postcopy/link/killed-source-leaves-a-clear-state", test_source_is_killed);
     g_test_add_func("/postcopy/control/refusals", test_refusals);
+    g_test_add_func("/postcopy/control/no-reset-at-the-source", test_no_reset_at_the_source);
     g_test_add_func("/postcopy/control/destination-without-the-capability", test_destination_without_the_capability);
     g_test_add_func("/postcopy/control/destination-that-lacks-a-device", test_destination_that_lacks_a_device);
     g_test_add_func("/postcopy/control/cancel-before-the-start", test_cancel_before_the_start);
