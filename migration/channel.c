@@ -80,10 +80,18 @@ bool channel_poll(Channel *channel, int fd, short events, GError **error)
                             {.fd = channel->leader ? channel->leader->cancel_fd : -1, .events = POLLIN}};
 
     for (;;) {
+        int wait_ms = -1;
+
         if (!check_cancelled(channel, error)) {
             return false;
         }
-        if (poll(fds, 3, -1) < 0 && errno != EINTR) {
+        if (channel->deadline_us) {
+            wait_ms = (int)((channel->deadline_us - g_get_monotonic_time()) / 1000);
+            if (wait_ms <= 0) {
+                return fail(error, "nothing came from '%s' in time", channel->uri);
+            }
+        }
+        if (poll(fds, 3, wait_ms) < 0 && errno != EINTR) {
             return fail_errno(error, errno, "poll");
         }
         if (fds[0].revents) {

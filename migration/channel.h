@@ -44,6 +44,7 @@ struct Channel {
     void *private;      /* of .prepare; freed with g_free() */
     /* the thread that does the transfers */
     uint64_t position;  /* seekable: where the next sequential byte goes to or comes from */
+    int64_t deadline_us; /* waits end with an error then (monotonic time); 0: never */
     /* any thread, atomic */
     bool cancelled;
 };

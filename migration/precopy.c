@@ -28,6 +28,7 @@
 #define BANDWIDTH_SAMPLE  0.05
 #define BANDWIDTH_FIRST_NS (INT64_C(50) * 1000 * 1000)
 #define MID_PASS_SYNC_NS  (INT64_C(1) * 1000 * 1000 * 1000)
+#define LAST_WORDS_US     (INT64_C(5) * 1000 * 1000)
 #define EXPECTED_MAX_NS   9e18 /* fits the number that is shown */
 #define THROTTLE_CHECK_NS (INT64_C(1) * 1000 * 1000 * 1000)
 
@@ -695,6 +696,7 @@ static void ask_for_reason(Migration *m, GError **error)
     if (!m->return_path || !m->writer || !m->writer->error || !migration_going_on(m, NULL)) {
         return;
     }
+    m->channel->deadline_us = g_get_monotonic_time() + LAST_WORDS_US; /* nothing else is said over it */
     source_await_shut(m, &answer);
     if (answer && g_str_has_prefix(answer->message, "the destination failed")) {
         g_clear_error(error);
