@@ -30,7 +30,7 @@ struct Channel {
     bool bidirectional; /* a socket: there is a way back */
     bool seekable;      /* a regular file: has positions, can be synced */
     int direct_fd;      /* the same file without the page cache (O_DIRECT); -1: none */
-    bool kept;          /* the file stays open and locked until the process ends */
+    int kept_fd;        /* the file stays open and locked under this until the process ends; -1: it need not */
     int lend_pipe[2];   /* channel-lend.c; -1: nothing is lent */
     const Channel *leader; /* its cancel ends our waits, too; it outlives us */
     JsonNode *address;  /* listening sockets: SocketAddress for query-migrate */

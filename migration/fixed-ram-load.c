@@ -95,14 +95,16 @@ static bool can_map(const FixedRamLoad *fixed, Channel *channel, const RAMBlock 
            file_size >= used_length && h->pages_offset <= file_size - used_length;
 }
 
-/* Our writers see the lock of the open file, which this keeps open. */
-static void keep_open(int fd)
+/*
+ * Our writers see the lock of the open file, which this keeps open.  -1, no fd left: then nobody keeps others from
+ * writing the file, which the manual warns of anyway.
+ */
+static int keep_open(Channel *channel)
 {
-    int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-    if (kept < 0) {
-        return; /* no fd left: then nobody keeps others from writing the file, which the manual warns of anyway */
+    if (channel->kept_fd < 0) {
+        channel->kept_fd = fcntl(channel->in_fd, F_DUPFD_CLOEXEC, 0);
     }
+    return channel->kept_fd;
 }
 
 /* False without an error: it cannot be mapped after all, and is to be read. */
@@ -111,13 +113,11 @@ static bool map_block(Channel *channel, RAMBlock *block, const Header *h, uint64
     bool ok;
 
     bql_lock();
-    ok = ram_block_map_private(block, channel->in_fd, h->pages_offset, 0, used_length, NULL);
+    ok = mapped_loss_can_watch() &&
+         ram_block_map_private(block, channel->in_fd, h->pages_offset, 0, used_length, NULL);
     if (ok) {
         block->file_mapped = true;
-        if (!channel->kept) {
-            channel->kept = true;
-            keep_open(channel->in_fd);
-        }
+        mapped_loss_watch(block->host, used_length, block->idstr, channel->uri, keep_open(channel), h->pages_offset);
     }
     bql_unlock();
     trace(fixed_ram_map, block->idstr, ok ? used_length : 0, h->pages_offset);
@@ -131,6 +131,7 @@ bool fixed_ram_unmap(RAMBlock *block, GError **error)
     if (!block->file_mapped) {
         return true;
     }
+    mapped_loss_forget(block->host);
     if (block->fd >= 0) {
         if (!ram_block_map_private(block, block->fd, block->fd_offset, 0, block->used_length, error)) {
             return false;

@@ -78,6 +78,13 @@ bool fixed_ram_load_block(const FixedRamLoad *fixed, StreamReader *reader, RAMBl
 /* Puts ordinary memory back where a file was mapped by an earlier load.  Big lock. */
 bool fixed_ram_unmap(RAMBlock *block, GError **error);
 
+/* --- mapped-loss.c, big lock: memory that is a mapping of a file --- */
+/* Whether one more mapping can be watched. */
+bool mapped_loss_can_watch(void);
+/* The machine stops when a page of it cannot be read any more.  @fd: stays open. */
+void mapped_loss_watch(const void *host, uint64_t length, const char *block, const char *uri, int fd, uint64_t offset);
+void mapped_loss_forget(const void *host);
+
 /* --- what both sides share --- */
 static inline uint64_t fixed_ram_bitmap_bytes(uint64_t pages)
 {

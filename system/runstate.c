@@ -80,10 +80,10 @@ const char *const run_state_names[RUN_STATE_NUM + 1] = {
 };
 
 #define S(state) (1u << RUN_STATE_##state)
-/* Where every stopped machine may go: on, away, into a file and back, or to its start. */
+/* Where every stopped machine may go: on, away, into a file and back, to its start, or nowhere. */
 #define FROM_STOPPED                                                                                         \
     (S(RUNNING) | S(FINISH_MIGRATE) | S(PRELAUNCH) | S(PAUSED) | S(SUSPENDED) | S(SAVE_VM) | S(RESTORE_VM) | \
-     S(SHUTDOWN))
+     S(SHUTDOWN) | S(INTERNAL_ERROR))
 /* Why a machine stops. */
 #define STOP_REASONS                                                                                         \
     (S(DEBUG) | S(INTERNAL_ERROR) | S(IO_ERROR) | S(PAUSED) | S(SHUTDOWN) | S(WATCHDOG) |                    \

@@ -79,6 +79,33 @@ static void test_mapping_is_private(void)
     qtest_quit(from);
 }
 
+/* What the machine has lost it cannot go on without; the process can, and a reset needs nothing of it. */
+static void test_file_made_shorter(void)
+{
+    g_autofree char *uri = file_uri();
+    g_autofree char *said = NULL;
+    QTestState *from = start_source(&plain), *to;
+    JsonObject *reply;
+
+    save_fixed(from, uri, false);
+    qtest_quit(from);
+    to = start_destination(&plain, uri, "");
+    wait_status(to, "completed");
+    g_assert_cmpint(truncate(helpers_path("saved"), MIB), ==, 0);
+    qtest_qmp_assert_success(to, "{'execute': 'cont'}");
+    wait_run_status(to, "internal-error");
+    reply = qtest_qmp(to, "{'execute': 'cont'}");
+    g_assert_true(json_object_has_member(reply, "error"));
+    json_object_unref(reply);
+    said = qtest_stderr(to);
+    g_assert_nonnull(strstr(said, "which is mapped from"));
+    qtest_qmp_assert_success(to, "{'execute': 'system_reset'}");
+    wait_run_status(to, "prelaunch");
+    qtest_qmp_assert_success(to, "{'execute': 'cont'}");
+    check_guest_runs(to, "destination");
+    qtest_quit(to);
+}
+
 /* Its memory is in the file that it is saved to again. */
 static void test_saved_over_the_file_it_runs_from(void)
 {
@@ -561,6 +588,7 @@ int main(int argc, char **argv)
     g_test_add_func("/parallel/fixed-ram/eager-direct-io", test_eager_direct);
     g_test_add_func("/parallel/fixed-ram/qemu-profile-is-read", test_qemu_profile_is_read);
     g_test_add_func("/parallel/fixed-ram/mapping-is-private", test_mapping_is_private);
+    g_test_add_func("/parallel/fixed-ram/file-made-shorter", test_file_made_shorter);
     g_test_add_func("/parallel/fixed-ram/saved-over-the-file-it-runs-from", test_saved_over_the_file_it_runs_from);
     g_test_add_func("/parallel/fixed-ram/container-that-is-in-use", test_container_that_is_in_use);
     g_test_add_func("/parallel/fixed-ram/damaged-page-is-noticed", test_damaged_page);
