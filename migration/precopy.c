@@ -688,7 +688,10 @@ static SwitchResult switch_over(Migration *m, GError **error)
     return result_of(atomic_read(&m->start_postcopy) ? postcopy_run(m, error) : finish_stream(m, error));
 }
 
-/* A peer that went away mostly said why before. */
+/*
+ * A peer that went away mostly said why before.  When it was one of multifd's connections that broke the peer may know
+ * nothing of it, and waits for us.
+ */
 static void ask_for_reason(Migration *m, GError **error)
 {
     GError *answer = NULL;

@@ -131,7 +131,20 @@ static void test_own_descriptors_are_not_taken(void)
     qtest_quit(from);
 }
 
-/* --- resets --- */
+static void test_snapshots_that_are_not_here(void)
+{
+    static const char *const commands[] = {"savevm x", "loadvm x", "delvm x", "info snapshots"};
+    QTestState *from = start_source(&plain);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++) {
+        g_autofree char *said = qtest_hmp(from, "%s", commands[i]);
+
+        g_assert_nonnull(strstr(said, "'migrate file:PATH' saves the machine"));
+    }
+    qtest_quit(from);
+}
+
+/* --- peers and resets --- */
 
 static void pause_before_switchover(QTestState *from, const char *uri)
 {
@@ -187,14 +200,21 @@ static void test_reset_then_continue(void)
 /* Reads all and says nothing. */
 static gpointer swallow(gpointer opaque)
 {
-    int listener = GPOINTER_TO_INT(opaque), fd = accept(listener, NULL, NULL);
-    static char buffer[1 << 16];
+    int fd = GPOINTER_TO_INT(opaque);
+    char buffer[4096];
 
-    g_assert_cmpint(fd, >=, 0);
     while (read(fd, buffer, sizeof(buffer)) > 0) {
     }
     close(fd);
     return NULL;
+}
+
+static GThread *next_peer(int listener)
+{
+    int fd = accept(listener, NULL, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    return g_thread_new("peer", swallow, GINT_TO_POINTER(fd));
 }
 
 static int listen_at(const char *path)
@@ -205,7 +225,7 @@ static int listen_at(const char *path)
     g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
     unlink(path);
     g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof(address)), ==, 0);
-    g_assert_cmpint(listen(fd, 1), ==, 0);
+    g_assert_cmpint(listen(fd, 8), ==, 0);
     return fd;
 }
 
@@ -214,11 +234,12 @@ static void test_reset_while_the_destination_loads(void)
 {
     g_autofree char *uri = unix_uri();
     int listener = listen_at(uri + strlen("unix:"));
-    GThread *peer = g_thread_new("peer", swallow, GINT_TO_POINTER(listener));
     QTestState *from = start_source(&plain);
+    GThread *peer;
 
     fast_migration(from);
     migrate(from, uri);
+    peer = next_peer(listener);
     wait_status(from, "device");
     reset(from);
     execute(from, "migrate_cancel");
@@ -226,6 +247,32 @@ static void test_reset_while_the_destination_loads(void)
     check_run_status(from, "running");
     check_guest_runs(from, "source");
     g_thread_join(peer);
+    close(listener);
+    qtest_quit(from);
+}
+
+/* One of multifd's connections breaks, and the destination does not know it: nobody waits for the other for ever. */
+static void test_one_of_the_connections_breaks(void)
+{
+    g_autofree char *uri = unix_uri();
+    g_autofree char *why = NULL;
+    int listener = listen_at(uri + strlen("unix:"));
+    QTestState *from = start_source(&plain);
+    GThread *peers[2];
+
+    set_capability(from, "multifd", true); /* two, beside the main one */
+    fast_migration(from);
+    migrate(from, uri);
+    peers[0] = next_peer(listener); /* the main one comes first */
+    peers[1] = next_peer(listener);
+    close(accept(listener, NULL, NULL));
+    why = wait_failed(from);
+    g_assert_nonnull(strstr(why, "writing to"));
+    check_run_status(from, "running");
+    check_guest_runs(from, "source");
+    for (unsigned i = 0; i < G_N_ELEMENTS(peers); i++) {
+        g_thread_join(peers[i]);
+    }
     close(listener);
     qtest_quit(from);
 }
@@ -302,6 +349,8 @@ int main(int argc, char **argv)
     g_test_add_func("/operator/refusal/file-is-left-alone", test_refused_file_is_left_alone);
     g_test_add_func("/operator/refusal/command-is-not-started", test_refused_command_is_not_started);
     g_test_add_func("/operator/refusal/own-descriptors-are-not-taken", test_own_descriptors_are_not_taken);
+    g_test_add_func("/operator/refusal/snapshots-that-are-not-here", test_snapshots_that_are_not_here);
+    g_test_add_func("/operator/peer/one-of-the-connections-breaks", test_one_of_the_connections_breaks);
     g_test_add_func("/operator/reset/then-cancel", test_reset_then_cancel);
     g_test_add_func("/operator/reset/then-continue", test_reset_then_continue);
     g_test_add_func("/operator/reset/while-the-destination-loads", test_reset_while_the_destination_loads);
