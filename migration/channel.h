@@ -132,6 +132,9 @@ void channel_free(Channel *channel); /* NULL is fine */
 Channel *channel_new(int in_fd, int out_fd);
 /* Looks at what kind of thing the fd is: sets .bidirectional, .seekable, .position. */
 void channel_classify(Channel *channel);
+/* Sockets: whether somebody has yet to connect; that it is @fd who did. */
+bool channel_is_listening(const Channel *channel);
+void channel_become_connection(Channel *channel, int fd);
 /* A connection of its own, which @leader's cancel ends as well. */
 Channel *channel_new_follower(const Channel *leader, int fd);
 /* False with @error when cancelled, else the fd is ready for @events. */
