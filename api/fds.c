@@ -65,7 +65,7 @@ bool fd_store_put(const char *name, int fd, GError **error)
 
 /* --- numbers --- */
 
-static GHashTable *inherited; /* of numbers; NULL: not noted; written before there are threads, then under fds_lock */
+static GHashTable *inherited; /* numbers; NULL: not noted; made before there are threads, then under fds_lock */
 
 void fds_note_inherited(void)
 {

@@ -167,6 +167,16 @@ static void publish(uint64_t pages, int64_t elapsed_us)
     lock_release(&rate.lock);
 }
 
+/* There is no result. */
+static void give_up(void)
+{
+    warn_report("calc-dirty-rate: a migration began and took the dirty log: nothing was measured; query-migrate shows its "
+                "dirty-pages-rate");
+    lock_acquire(&rate.lock);
+    rate.status = UNSTARTED;
+    lock_release(&rate.lock);
+}
+
 static gpointer measure(gpointer unused)
 {
     GPtrArray *samples = rate.mode == MODE_SAMPLING ? take_samples() : NULL;
@@ -175,7 +185,11 @@ static gpointer measure(gpointer unused)
 
     g_usleep((gulong)window_us());
     pages = samples ? compare_samples(samples) : count_log();
-    publish(pages, g_get_monotonic_time() - start);
+    if (samples || !migration_took_log_since(start)) {
+        publish(pages, g_get_monotonic_time() - start);
+    } else {
+        give_up();
+    }
     if (samples) {
         g_ptr_array_unref(samples);
     }

@@ -103,6 +103,15 @@ bool migration_is_busy(void)
     return !migration_is_final(migration_get_status(migration_source()));
 }
 
+bool migration_took_log_since(int64_t time_us)
+{
+    Migration *m = migration_source();
+    LOCK_GUARD(&m->lock);
+
+    return m->status != MIGRATION_NONE && m->start_ns / 1000 >= time_us &&
+           !m->options.capabilities[CAPABILITY_BACKGROUND_SNAPSHOT];
+}
+
 bool migration_going_on(Migration *m, GError **error)
 {
     return migration_get_status(m) != MIGRATION_CANCELLING || fail(error, "cancelled");

@@ -489,6 +489,34 @@ static void test_dirty_rate(void)
     qtest_quit(qts);
 }
 
+/* What a migration takes from the log nobody else can count: no result rather than a wrong one. */
+static void test_dirty_rate_that_a_migration_disturbs(void)
+{
+    g_autofree char *uri = file_uri();
+    QTestState *qts = start_source(&plain);
+    JsonObject *info;
+
+    qtest_qmp_assert_success(qts, "{'execute': 'calc-dirty-rate', 'arguments': {'calc-time': 1, 'mode': "
+                             "'dirty-bitmap'}}");
+    set_capability(qts, "pause-before-switchover", true);
+    fast_migration(qts);
+    migrate(qts, uri);
+    wait_status(qts, "pre-switchover");
+    for (bool measuring = true; measuring;) {
+        JsonNode *node = qtest_qmp_assert_success_ref(qts, "{'execute': 'query-dirty-rate'}");
+
+        info = json_node_get_object(node);
+        measuring = !strcmp(json_object_get_string_member(info, "status"), "measuring");
+        g_assert_false(json_object_has_member(info, "dirty-rate"));
+        json_node_unref(node);
+        g_usleep(10000); /* between two looks */
+    }
+    qtest_qmp_assert_success(qts, "{'execute': 'migrate_cancel'}");
+    wait_status(qts, "cancelled");
+    check_guest_runs(qts, "source");
+    qtest_quit(qts);
+}
+
 static void test_incoming_cancel(void)
 {
     g_autofree char *uri = unix_uri();
@@ -568,6 +596,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/control/events", test_events);
     g_test_add_func("/migrate/control/hmp", test_hmp);
     g_test_add_func("/migrate/control/dirty-rate-sees-the-guest", test_dirty_rate);
+    g_test_add_func("/migrate/control/dirty-rate-that-a-migration-disturbs", test_dirty_rate_that_a_migration_disturbs);
     g_test_add_func("/migrate/D4/second-block-is-rearmed-at-its-address", test_two_blocks);
     g_test_add_func("/migrate/D4/pages-pending-at-a-sync-are-rearmed", test_pages_pending_at_a_sync_are_rearmed);
     return helpers_run();
