@@ -19,6 +19,7 @@
 #include "system/machine.h"
 #include "system/cpu.h"
 #include "util/atomic.h"
+#include "util/bits.h"
 #include "util/bswap.h"
 #include "util/error.h"
 #include "util/trace.h"
@@ -98,7 +99,7 @@ bool precopy_set_up_pages(Migration *m, GError **error)
         return false;
     }
     if (m->options.capabilities[CAPABILITY_XBZRLE]) {
-        m->xbzrle = m->ram.xbzrle = xbzrle_cache_new(p->xbzrle_cache_size);
+        m->xbzrle = m->ram.xbzrle = xbzrle_cache_new(MIN(p->xbzrle_cache_size, pow2ceil(m->stats.total)));
         return m->xbzrle || fail(error, "no memory for the cache of capability xbzrle");
     }
     if (m->options.capabilities[CAPABILITY_MULTIFD]) {

@@ -78,6 +78,19 @@ static void test_expected_downtime_is_not_negative(void)
     qtest_quit(from);
 }
 
+/* More than the machine's memory is of no use, and would be the host's. */
+static void test_huge_xbzrle_cache(void)
+{
+    QTestState *from = start_source(&plain);
+
+    set_capability(from, "xbzrle", true);
+    set_parameter(from, "xbzrle-cache-size", INT64_C(1) << 42);
+    fast_migration(from);
+    migrate(from, "exec:cat >/dev/null");
+    wait_status(from, "completed");
+    qtest_quit(from);
+}
+
 /* --- what cannot work, before anything is touched --- */
 
 static void test_refused_file_is_left_alone(void)
@@ -346,6 +359,7 @@ int main(int argc, char **argv)
     helpers_init(&argc, &argv);
     g_test_add_func("/operator/limits/raised-bandwidth-counts-at-once", test_raised_bandwidth);
     g_test_add_func("/operator/limits/expected-downtime-is-not-negative", test_expected_downtime_is_not_negative);
+    g_test_add_func("/operator/limits/huge-xbzrle-cache", test_huge_xbzrle_cache);
     g_test_add_func("/operator/refusal/file-is-left-alone", test_refused_file_is_left_alone);
     g_test_add_func("/operator/refusal/command-is-not-started", test_refused_command_is_not_started);
     g_test_add_func("/operator/refusal/own-descriptors-are-not-taken", test_own_descriptors_are_not_taken);
