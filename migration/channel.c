@@ -539,6 +539,14 @@ bool channel_kind(const char *uri, ChannelKind *kind, GError **error)
     return type != NULL;
 }
 
+bool channel_may_be_socket(const char *uri, GError **error)
+{
+    ChannelKind kind;
+
+    return channel_kind(uri, &kind, error) && (kind == CHANNEL_SOCKET || kind == CHANNEL_ANY ||
+                                               fail(error, "another link needs a socket, '%s' is none", uri));
+}
+
 Channel *channel_open(const char *uri, bool incoming, GError **error)
 {
     const ChannelType *type = find_type(uri, error);

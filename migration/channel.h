@@ -70,6 +70,8 @@ typedef struct ChannelType {
 
 /* To know before anything is opened, and by that changed. */
 bool channel_kind(const char *uri, ChannelKind *kind, GError **error);
+/* A link that replaces a broken one can be nothing else. */
+bool channel_may_be_socket(const char *uri, GError **error);
 /* Main loop.  NULL with @error. */
 Channel *channel_open(const char *uri, bool incoming, GError **error);
 /* The URI that a "channels" argument (or its single element) stands for; newly allocated. */

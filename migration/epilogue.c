@@ -27,6 +27,12 @@ bool epilogue_due(void)
     return epilogue.tell != NULL;
 }
 
+bool epilogue_waits(void)
+{
+    LOCK_GUARD(&epilogue.lock);
+    return epilogue.channel != NULL;
+}
+
 static gpointer epilogue_thread(gpointer opaque)
 {
     Incoming *in = opaque;

@@ -371,6 +371,12 @@ static bool in_postcopy(const Incoming *in)
     return in->status >= MIGRATION_POSTCOPY_ACTIVE && in->status <= MIGRATION_POSTCOPY_RECOVER;
 }
 
+bool incoming_in_postcopy(void)
+{
+    LOCK_GUARD(&incoming.lock);
+    return in_postcopy(&incoming);
+}
+
 /* All is loaded, and the last word of the source is waited for. */
 static bool in_handover(const Incoming *in)
 {
@@ -401,22 +407,39 @@ bool incoming_pause(void)
     return true;
 }
 
+/* The lock is held. */
+static bool may_listen_again(const Incoming *in, GError **error)
+{
+    if (in->status == MIGRATION_COMPLETED && epilogue_due()) {
+        return !epilogue_waits() || fail(error, "this machine waits for its source already");
+    }
+    return in->status == MIGRATION_POSTCOPY_PAUSED || in->status == MIGRATION_HANDOVER_PAUSED ||
+           fail(error, "there is no broken postcopy or handover to recover");
+}
+
+/* Before anything is opened: that could take the name of the socket that is listened on already. */
+static bool check_recover(const char *uri, GError **error)
+{
+    LOCK_GUARD(&incoming.lock);
+    return may_listen_again(&incoming, error) && channel_may_be_socket(uri, error);
+}
+
 /* The lock is held; @channel is taken over. */
 static bool listen_again(Incoming *in, Channel *channel, GError **error)
 {
     JsonNode *address = channel->address ? json_node_copy(channel->address) : NULL;
     bool ok = true;
 
-    if (in->status == MIGRATION_COMPLETED && epilogue_due()) {
+    if (!may_listen_again(in, error)) {
+        channel_free(channel);
+        ok = false;
+    } else if (in->status == MIGRATION_COMPLETED) {
         ok = epilogue_start(in, channel, error);
-    } else if (in->status == MIGRATION_POSTCOPY_PAUSED || in->status == MIGRATION_HANDOVER_PAUSED) {
+    } else {
         in->next = channel;
         in->status = in->status == MIGRATION_POSTCOPY_PAUSED ? MIGRATION_POSTCOPY_RECOVER_SETUP
                                                              : MIGRATION_HANDOVER_RECOVER;
         cond_broadcast(&in->changed);
-    } else {
-        channel_free(channel);
-        ok = fail(error, "there is no broken postcopy or handover to recover");
     }
     if (ok) { /* a refusal changes nothing */
         JsonNode *old = in->address;
@@ -430,7 +453,7 @@ static bool listen_again(Incoming *in, Channel *channel, GError **error)
 
 bool incoming_recover(const char *uri, GError **error)
 {
-    Channel *channel = channel_open(uri, true, error);
+    Channel *channel = check_recover(uri, error) ? channel_open(uri, true, error) : NULL;
     MigrationStatus status;
     bool ok;
 

@@ -112,6 +112,8 @@ typedef bool (*EpilogueTell)(Incoming *in, StreamReader *reader, GError **error)
 void epilogue_remember(EpilogueTell tell);
 /* There was one: migrate-recover can only mean that. */
 bool epilogue_due(void);
+/* It listens for the source already. */
+bool epilogue_waits(void);
 /* Tells the source that connects to @channel, which is taken over. */
 bool epilogue_start(Incoming *in, Channel *channel, GError **error);
 /* Ends that; false: there is none. */

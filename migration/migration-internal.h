@@ -73,6 +73,8 @@ bool migration_took_log_since(int64_t time_us);
 bool incoming_start(const char *uri, bool exit_on_error, GError **error);
 /* NONE when there is no incoming migration.  @error: newly allocated or NULL. */
 MigrationStatus incoming_status(char **error, JsonNode **address);
+/* The machine may run, but not all of its memory is here. */
+bool incoming_in_postcopy(void);
 void incoming_cancel(void);
 /* The process ends: nobody waits for memory any more. */
 void incoming_shutdown(void);

@@ -142,6 +142,10 @@ static bool may_start(GError **error)
     if (runstate_get() == RUN_STATE_INMIGRATE) {
         return fail(error, "the machine waits for an incoming migration");
     }
+    if (incoming_in_postcopy()) {
+        return fail(error, "memory of the machine is still at the source of its postcopy migration, which must complete "
+                    "first (see query-migrate)");
+    }
     if (runstate_get() == RUN_STATE_POSTMIGRATE) {
         return fail(error, "the machine has been migrated already ('cont' brings it back)");
     }
@@ -250,6 +254,9 @@ bool migration_resume(const char *uri, GError **error)
     if (old != MIGRATION_POSTCOPY_PAUSED && old != MIGRATION_HANDOVER_PAUSED) {
         return fail(error, "there is no broken postcopy or handover to resume");
     }
+    if (!channel_may_be_socket(uri, error)) {
+        return false;
+    }
     channel = channel_open(uri, false, error);
     if (!channel) {
         return false;
@@ -309,7 +316,11 @@ bool migration_continue(MigrationStatus state, GError **error)
     Migration *m = migration_source();
     LOCK_GUARD(&m->lock);
 
-    if (m->status != MIGRATION_PRE_SWITCHOVER || state != m->status) {
+    if (state != MIGRATION_PRE_SWITCHOVER) {
+        return fail(error, "'pre-switchover', and 'handover-paused' at a destination, are what can be continued from, not "
+                    "'%s'", migration_status_names[state]);
+    }
+    if (m->status != state) {
         return fail(error, "the migration is in status '%s', not '%s'", migration_status_names[m->status],
                     migration_status_names[state]);
     }

@@ -222,7 +222,8 @@ static bool load_footer(SectionLoader *loader, uint32_t id)
         return reader_fail(reader, "subsection '%s' is unknown here", name);
     }
     if (reader_u8(reader) != SECTION_FOOTER) {
-        return reader_fail(reader, "the section does not end here (a field more or less than this program knows)");
+        return reader_fail(reader, "the section does not end here (a field more or less than this "
+                           "machine has: are the -smp, -cpu, -M and -device options the source's?)");
     }
     got = reader_be32(reader);
     if (!reader->error && got != id) {

@@ -240,6 +240,7 @@ static void refused_second(ProxyCut cut, const char *status, const char *why)
     wait_status(pair.to, status);
     listen_again(pair.to, uri);
     check_error(qtest_qmp(pair.to, "{'execute': 'migrate-recover', 'arguments': {'uri': %s}}", other), why);
+    check_error(qtest_qmp(pair.to, "{'execute': 'migrate-recover', 'arguments': {'uri': %s}}", uri), why);
     path = listening_at(pair.to);
     g_assert_cmpstr(path, ==, uri + strlen("unix:"));
     resume(pair.from, uri);

@@ -485,6 +485,45 @@ static void test_refusals(void)
     qtest_quit(qts);
 }
 
+/* What has not come yet would be sent on as zeroes. */
+static void test_no_migration_before_memory_has_come(void)
+{
+    Pair pair = start_pair(&big, false, "");
+
+    run_destination(&pair);
+    start_postcopy_early(&pair);
+    set_capability(pair.to, "postcopy-ram", false);
+    assert_error(qtest_qmp(pair.to, "{'execute': 'migrate', 'arguments': {'uri': 'exec:cat >/dev/null'}}"),
+                 "memory of the machine is still at the source");
+    fast_background(&pair);
+    wait_status(pair.to, "completed");
+    migrate(pair.to, "exec:cat >/dev/null");
+    wait_status(pair.to, "completed");
+    quit_pair(&pair);
+}
+
+/* The file keeps what it holds. */
+static void test_resume_to_a_file(void)
+{
+    Pair pair = start_pair(&big, false, "");
+    g_autofree char *uri = file_uri();
+    g_autofree char *kept = NULL;
+
+    run_destination(&pair);
+    start_postcopy_early(&pair);
+    break_link(&pair, pair.from);
+    g_assert_true(g_file_set_contents(uri + strlen("file:"), "precious", -1, NULL));
+    assert_error(qtest_qmp(pair.from, "{'execute': 'migrate', 'arguments': {'uri': %s, 'resume': true}}", uri),
+                 "needs a socket");
+    assert_error(qtest_qmp(pair.to, "{'execute': 'migrate-recover', 'arguments': {'uri': %s}}", uri),
+                 "needs a socket");
+    g_assert_true(g_file_get_contents(uri + strlen("file:"), &kept, NULL, NULL));
+    g_assert_cmpstr(kept, ==, "precious");
+    recover(&pair);
+    fast_background(&pair);
+    finish_running(&pair);
+}
+
 /* It would write to memory that has yet to move. */
 static void test_no_reset_at_the_source(void)
 {
@@ -613,6 +652,8 @@ int main(int argc, char **argv)
     g_test_add_func("/postcopy/link/lost-last-message", test_lost_last_message);
     g_test_add_func("/postcopy/link/killed-source-leaves-a-clear-state", test_source_is_killed);
     g_test_add_func("/postcopy/control/refusals", test_refusals);
+    g_test_add_func("/postcopy/control/no-migration-before-memory-has-come", test_no_migration_before_memory_has_come);
+    g_test_add_func("/postcopy/control/resume-to-a-file", test_resume_to_a_file);
     g_test_add_func("/postcopy/control/no-reset-at-the-source", test_no_reset_at_the_source);
     g_test_add_func("/postcopy/control/destination-without-the-capability", test_destination_without_the_capability);
     g_test_add_func("/postcopy/control/destination-that-lacks-a-device", test_destination_that_lacks_a_device);
