@@ -26,6 +26,10 @@ static Channel *open_fd(const char *name, bool incoming, GError **error)
     if (!channel->bidirectional) {
         *(incoming ? &channel->out_fd : &channel->in_fd) = -1;
     }
+    if (!channel_can_seek(channel, error)) {
+        channel_free(channel);
+        return NULL;
+    }
     return channel;
 }
 

@@ -90,6 +90,8 @@ static Channel *open_file(const char *rest, bool incoming, GError **error)
     channel_classify(channel);
     if (!channel->seekable && offset) {
         fail(error, "offset needs a regular file");
+    } else if (!channel_can_seek(channel, error)) {
+        /* it says why */
     } else if (channel->seekable && !incoming && ftruncate(fd, (off_t)offset) < 0) {
         fail_errno(error, errno, "cannot truncate");
     } else {

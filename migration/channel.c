@@ -56,6 +56,13 @@ void channel_classify(Channel *channel)
     }
 }
 
+bool channel_can_seek(const Channel *channel, GError **error)
+{
+    int flags = channel->seekable && channel->out_fd >= 0 ? fcntl(channel->out_fd, F_GETFL) : 0;
+
+    return !(flags & O_APPEND) || fail(error, "the file was opened for appending (O_APPEND) and cannot be written elsewhere");
+}
+
 static bool check_cancelled(Channel *channel, GError **error)
 {
     return !(atomic_load_acquire(&channel->cancelled) ||

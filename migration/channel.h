@@ -134,6 +134,8 @@ void channel_free(Channel *channel); /* NULL is fine */
 Channel *channel_new(int in_fd, int out_fd);
 /* Looks at what kind of thing the fd is: sets .bidirectional, .seekable, .position. */
 void channel_classify(Channel *channel);
+/* After that: whether a file can be written at any place.  One that was opened for appending grows at each write. */
+bool channel_can_seek(const Channel *channel, GError **error);
 /* Sockets: whether somebody has yet to connect; that it is @fd who did. */
 bool channel_is_listening(const Channel *channel);
 void channel_become_connection(Channel *channel, int fd);

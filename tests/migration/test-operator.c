@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* An operator who says the right thing at the wrong time, the wrong thing, or who is not alone on the network. */
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -141,6 +142,22 @@ static void test_own_descriptors_are_not_taken(void)
         check_refused(from, uri, "fd ");
     }
     check_guest_runs(from, "source");
+    qtest_quit(from);
+}
+
+/* Each write goes to the file's end, wherever it was meant for: the machine would be gone and the file of no use. */
+static void test_file_that_only_grows(void)
+{
+    QTestState *from = start_source(&plain);
+    int fd = open(helpers_path("growing"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    g_assert_cmpint(fd, >=, 0);
+    json_object_unref(qtest_qmp_fds(from, &fd, 1, "{'execute': 'getfd', 'arguments': {'fdname': 'f'}}"));
+    json_object_unref(qtest_qmp_fds(from, &fd, 1, "{'execute': 'add-fd', 'arguments': {'fdset-id': 1}}"));
+    check_refused(from, "fd:f", "O_APPEND");
+    check_refused(from, "file:/dev/fdset/1", "O_APPEND");
+    check_guest_runs(from, "source");
+    close(fd);
     qtest_quit(from);
 }
 
@@ -363,6 +380,7 @@ int main(int argc, char **argv)
     g_test_add_func("/operator/refusal/file-is-left-alone", test_refused_file_is_left_alone);
     g_test_add_func("/operator/refusal/command-is-not-started", test_refused_command_is_not_started);
     g_test_add_func("/operator/refusal/own-descriptors-are-not-taken", test_own_descriptors_are_not_taken);
+    g_test_add_func("/operator/refusal/file-that-only-grows", test_file_that_only_grows);
     g_test_add_func("/operator/refusal/snapshots-that-are-not-here", test_snapshots_that_are_not_here);
     g_test_add_func("/operator/peer/one-of-the-connections-breaks", test_one_of_the_connections_breaks);
     g_test_add_func("/operator/reset/then-cancel", test_reset_then_cancel);
