@@ -73,11 +73,16 @@ static bool take_member(Channel *leader, Group *group, int fd, uint32_t magic, G
         close(fd);
         return true;
     }
+    if (!is_main && !group->wanted) { /* the source notices, and can say it */
+        warn_report("'%s': a connection was closed: the source has capability multifd on, which is off here", leader->uri);
+        close(fd);
+        return true;
+    }
     if (is_main ? group->main_fd >= 0 : group->have == group->wanted) {
         close(fd);
         return group->wanted ? fail(error, "more connections came than capability multifd and parameter "
                                     "multifd-channels (%u) allow", group->wanted)
-                             : fail(error, "the source has capability multifd on, which is off here");
+                             : fail(error, "more connections came than one");
     }
     if (is_main) {
         group->main_fd = fd;
