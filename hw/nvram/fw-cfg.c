@@ -54,7 +54,7 @@ typedef struct FwCfgState {
     uint16_t cur_entry;
     uint32_t cur_offset;
     uint64_t dma_addr; /* its high half, until the low half arrives */
-    bool dma_busy;     /* a request may name our own registers as its target */
+    bool dma_busy;     /* a request may lie in our own registers, where the answer goes */
 } FwCfgState;
 
 /* --- items --- */
@@ -213,21 +213,23 @@ static MemTxResult control_write(void *opaque, hwaddr addr, uint64_t data, unsig
 
 /* --- DMA --- */
 
+/*
+ * Only to RAM: a request may be 4 GiB long, and piece by piece into the window of a device it would keep the big
+ * lock for many seconds.
+ */
 static bool dma_copy_out(FwCfgState *s, hwaddr address, uint32_t length)
 {
-    static const uint8_t zeroes[4096];
-
     while (length) {
-        uint32_t left, n;
-        const uint8_t *data = rest_of_item(s, &left);
+        uint64_t piece = length;
+        DmaMapping map;
 
-        n = data ? MIN(left, length) : MIN(sizeof(zeroes), length);
-        if (dma_write(&address_space_memory, address, data ? data : zeroes, n) != MEMTX_OK) {
+        if (!dma_map(&address_space_memory, address, &piece, true, &map)) {
             return false;
         }
-        s->cur_offset += data ? n : 0;
-        address += n;
-        length -= n;
+        read_item(s, map.host, piece);
+        dma_unmap(&map, piece);
+        address += piece;
+        length -= piece;
     }
     return true;
 }

@@ -11,6 +11,8 @@
 #define REQUEST  (RAM_BASE + 0x1000)
 #define TARGET   (RAM_BASE + 0x2000)
 
+#define PCI_WINDOW UINT64_C(0x40000000)
+
 enum { KEY_SIGNATURE = 0, KEY_ID = 1, KEY_NB_CPUS = 5, KEY_FILE_DIR = 0x19 };
 enum { CONTROL_ERROR = 1, CONTROL_READ = 2, CONTROL_SKIP = 4, CONTROL_SELECT = 8, CONTROL_WRITE = 16 };
 
@@ -107,6 +109,14 @@ static void test_hostile_dma(void)
     qtest_quit(s);
 }
 
+static void test_dma_to_device(void)
+{
+    QTestState *s = qtest_init(BOARD_ARGS);
+
+    g_assert_cmphex(dma(s, KEY_SIGNATURE << 16 | CONTROL_SELECT | CONTROL_READ, 8, PCI_WINDOW), ==, CONTROL_ERROR);
+    qtest_quit(s);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -116,5 +126,6 @@ int main(int argc, char **argv)
     g_test_add_func("/fw-cfg/dma/skips-and-reads", test_dma_skip);
     g_test_add_func("/fw-cfg/dma/register-tells-its-presence", test_dma_signature);
     g_test_add_func("/fw-cfg/dma/hostile-requests-fail", test_hostile_dma);
+    g_test_add_func("/fw-cfg/dma/a-device-is-no-target", test_dma_to_device);
     return g_test_run();
 }
