@@ -249,15 +249,21 @@ static void handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
     VirtIOBlock *s = blk_of(vdev);
     VirtQueueElement *elem;
+    unsigned taken = 0;
 
     do {
         virtqueue_set_notification(vq, false);
-        while (virtio_is_live(vdev) && (elem = virtqueue_pop(vq))) {
+        while (virtio_is_live(vdev) && taken < VIRTQUEUE_TURN && (elem = virtqueue_pop(vq))) {
             Request *r = parse(s, vq, elem);
 
             if (r) {
                 start(r);
             }
+            taken++;
+        }
+        if (taken == VIRTQUEUE_TURN) {
+            virtqueue_again(vq); /* it will ask for kicks when it finds nothing more */
+            return;
         }
         virtqueue_set_notification(vq, true);
     } while (virtio_is_live(vdev) && !virtqueue_is_empty(vq));

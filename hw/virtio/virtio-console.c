@@ -32,6 +32,9 @@ enum {
 #define CONFIG_SIZE   12 /* cols, rows, max_nr_ports, emerg_wr */
 #define MSG_SIZE      8  /* port, event, value */
 #define MSG_QUEUE_MAX 1024
+#define INPUT_MAX     4096       /* bytes taken from the chardev at once */
+#define OUTPUT_MAX    (16 << 20) /* bytes of one request: far above what drivers put into one */
+#define OUTPUT_TURN   (1 << 20)  /* bytes written before others have their turn */
 
 typedef struct SerialPort SerialPort;
 
@@ -131,17 +134,17 @@ static bool guest_listens(const SerialPort *p)
 static size_t port_can_read(void *opaque)
 {
     SerialPort *p = opaque;
+    size_t room;
 
     if (!guest_listens(p)) {
         return 0;
     }
-    if (virtqueue_is_empty(p->in)) {
+    room = virtqueue_room(p->in, INPUT_MAX);
+    if (room == 0) {
         virtqueue_set_notification(p->in, true);
-        if (virtqueue_is_empty(p->in)) {
-            return 0; /* the guest's kick asks for input again */
-        }
+        room = virtqueue_room(p->in, INPUT_MAX); /* still none: the guest's kick asks for input again */
     }
-    return 4096;
+    return room;
 }
 
 static void port_read(void *opaque, const uint8_t *buf, size_t len)
@@ -168,8 +171,8 @@ static void chardev_ready(void *opaque)
     write_output(opaque);
 }
 
-/* Whether all of p->elem is out. */
-static bool write_element(SerialPort *p)
+/* Whether all of p->elem is out; writes at most *turn bytes, and takes them off. */
+static bool write_element(SerialPort *p, size_t *turn)
 {
     size_t skip = p->elem_done;
 
@@ -181,8 +184,9 @@ static bool write_element(SerialPort *p)
             skip -= iov->iov_len;
             continue;
         }
-        n = chardev_write_some(p->chr, (const char *)iov->iov_base + skip, iov->iov_len - skip);
+        n = chardev_write_some(p->chr, (const char *)iov->iov_base + skip, MIN(iov->iov_len - skip, *turn));
         p->elem_done += n;
+        *turn -= n;
         if (n < iov->iov_len - skip) {
             return false;
         }
@@ -191,24 +195,49 @@ static bool write_element(SerialPort *p)
     return true;
 }
 
+/* Makes the next request, unless there is one, the present one. */
+static bool take_output(SerialPort *p)
+{
+    size_t bytes;
+
+    if (p->elem) {
+        return true;
+    }
+    p->elem = virtqueue_pop(p->out);
+    p->elem_done = 0;
+    if (!p->elem) {
+        return false;
+    }
+    bytes = virtio_iov_size(p->elem->out_sg, p->elem->out_num);
+    if (bytes > OUTPUT_MAX) {
+        virtio_error(&p->serial->vdev, "a request to write %zu bytes, where %d is the limit", bytes, OUTPUT_MAX);
+        virtqueue_drop(p->out, p->elem);
+        p->elem = NULL;
+        return false;
+    }
+    return true;
+}
+
 static void write_output(SerialPort *p)
 {
-    while (virtio_is_live(&p->serial->vdev)) {
-        if (!p->elem) {
-            p->elem = virtqueue_pop(p->out);
-            p->elem_done = 0;
-        }
-        if (!p->elem) {
+    size_t turn = OUTPUT_TURN;
+
+    for (unsigned i = 0; i < VIRTQUEUE_TURN && turn > 0; i++) {
+        if (!virtio_is_live(&p->serial->vdev) || !take_output(p)) {
             return;
         }
-        if (p->chr && !write_element(p)) {
-            chardev_when_writable(p->fe, chardev_ready, p);
-            return;
+        if (p->chr && !write_element(p, &turn)) {
+            if (turn > 0) {
+                chardev_when_writable(p->fe, chardev_ready, p);
+                return;
+            }
+            break;
         }
         virtqueue_push(p->out, p->elem, 0);
         p->elem = NULL;
         virtio_notify(&p->serial->vdev, p->out);
     }
+    virtqueue_again(p->out);
 }
 
 /* What is half out goes out whole now: a request in flight cannot travel. */
@@ -244,11 +273,16 @@ static SerialPort *port_of_queue(VirtIOSerial *s, const VirtQueue *vq)
 static void discard_output(VirtIODevice *vdev, VirtQueue *vq)
 {
     VirtQueueElement *elem;
+    unsigned served = 0;
 
-    while ((elem = virtqueue_pop(vq))) {
+    while (served < VIRTQUEUE_TURN && (elem = virtqueue_pop(vq))) {
         virtqueue_push(vq, elem, 0);
+        served++;
     }
     virtio_notify(vdev, vq);
+    if (served == VIRTQUEUE_TURN) {
+        virtqueue_again(vq);
+    }
 }
 
 static void handle_port_out(VirtIODevice *vdev, VirtQueue *vq)
@@ -325,16 +359,21 @@ static void handle_control_out(VirtIODevice *vdev, VirtQueue *vq)
 {
     VirtIOSerial *s = (VirtIOSerial *)vdev;
     VirtQueueElement *elem;
+    unsigned served = 0;
 
-    while ((elem = virtqueue_pop(vq))) {
+    while (served < VIRTQUEUE_TURN && (elem = virtqueue_pop(vq))) {
         uint8_t msg[MSG_SIZE];
 
         if (virtio_iov_to_buf(elem->out_sg, elem->out_num, 0, msg, sizeof(msg)) == sizeof(msg)) {
             control_message(s, ldl_le_p(msg), lduw_le_p(msg + 4), lduw_le_p(msg + 6));
         }
         virtqueue_push(vq, elem, 0);
+        served++;
     }
     virtio_notify(vdev, vq);
+    if (served == VIRTQUEUE_TURN) {
+        virtqueue_again(vq);
+    }
 }
 
 static void handle_control_in(VirtIODevice *vdev, VirtQueue *vq)

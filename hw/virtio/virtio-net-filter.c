@@ -185,14 +185,16 @@ static uint8_t run_command(VirtIONet *n, const uint8_t *data, size_t len)
 
 void virtio_net_handle_ctrl(VirtIODevice *vdev, VirtQueue *vq)
 {
-    VirtIONet *n = (VirtIONet *)vdev;
-    VirtQueueElement *elem;
-
-    while ((elem = virtqueue_pop(vq))) {
-        size_t len = virtio_iov_size(elem->out_sg, elem->out_num);
+    for (unsigned i = 0; i < VIRTQUEUE_TURN; i++) {
+        VirtQueueElement *elem = virtqueue_pop(vq);
         g_autofree uint8_t *data = NULL;
+        size_t len;
         uint8_t ack;
 
+        if (!elem) {
+            return;
+        }
+        len = virtio_iov_size(elem->out_sg, elem->out_num);
         if (len < CTRL_HEADER || elem->in_num == 0) {
             virtio_error(vdev, "a control command without header or room for the answer");
             virtqueue_drop(vq, elem);
@@ -201,9 +203,10 @@ void virtio_net_handle_ctrl(VirtIODevice *vdev, VirtQueue *vq)
         len = MIN(len, COMMAND_MAX);
         data = g_malloc(len);
         virtio_iov_to_buf(elem->out_sg, elem->out_num, 0, data, len);
-        ack = run_command(n, data, len);
+        ack = run_command((VirtIONet *)vdev, data, len);
         virtio_iov_from_buf(elem->in_sg, elem->in_num, 0, &ack, 1);
         virtqueue_push(vq, elem, 1);
         virtio_notify(vdev, vq);
     }
+    virtqueue_again(vq);
 }

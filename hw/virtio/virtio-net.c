@@ -35,19 +35,23 @@ static size_t header_size(const VirtIONet *n)
 
 /* --- receiving --- */
 
+static bool enough_buffers(VirtIONet *n, size_t bytes)
+{
+    return n->mergeable_rx_bufs ? virtqueue_room(n->rx, bytes) >= bytes : !virtqueue_is_empty(n->rx);
+}
+
 /* Leaves the driver's buffers where they are unless there are enough for @bytes. */
 static bool have_buffers(VirtIONet *n, size_t bytes)
 {
     VirtQueue *vq = n->rx;
-    bool enough = n->mergeable_rx_bufs ? virtqueue_has_room(vq, bytes) : !virtqueue_is_empty(vq);
 
-    if (enough) {
+    if (enough_buffers(n, bytes)) {
         virtqueue_set_notification(vq, false);
         return true;
     }
     /* ask for a kick, then look again: the driver may have added some before it saw that */
     virtqueue_set_notification(vq, true);
-    return n->mergeable_rx_bufs ? virtqueue_has_room(vq, bytes) : !virtqueue_is_empty(vq);
+    return enough_buffers(n, bytes);
 }
 
 /* Writes the header and the frame into as many requests as it takes; returns how many, 0 on failure. */

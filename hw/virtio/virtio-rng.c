@@ -44,6 +44,7 @@ static size_t fill(VirtQueueElement *elem, uint64_t len)
 static void serve(VirtIORng *s)
 {
     VirtQueueElement *elem;
+    unsigned served = 0;
 
     while (virtio_is_live(&s->vdev) && s->quota > 0 && (elem = virtqueue_pop(s->vq))) {
         size_t len = fill(elem, s->quota);
@@ -51,6 +52,10 @@ static void serve(VirtIORng *s)
         s->quota -= len;
         virtqueue_push(s->vq, elem, len);
         virtio_notify(&s->vdev, s->vq);
+        if (++served == VIRTQUEUE_TURN) {
+            virtqueue_again(s->vq);
+            break;
+        }
     }
     if (s->quota < s->max_bytes && !timer_pending(&s->period)) {
         timer_mod(&s->period, clock_get_ns(CLOCK_TYPE_VIRTUAL) + s->period_ms * INT64_C(1000000));

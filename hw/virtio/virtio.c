@@ -102,13 +102,30 @@ bool virtio_is_live(const VirtIODevice *vdev)
     return atomic_read(&vdev->vm_running) && atomic_read(&vdev->started) && !virtio_is_broken(vdev);
 }
 
-static void kicked_on_loop(void *opaque)
+static void handle_kick(VirtQueue *vq)
 {
-    VirtQueue *vq = opaque;
-
     if (virtqueue_is_ready(vq) && virtio_is_live(vq->vdev)) {
         vq->handle_output(vq->vdev, vq);
     }
+}
+
+static void kicked_on_loop(void *opaque)
+{
+    VirtQueue *vq = opaque;
+    bool taken = !vq->loop && !bql_locked();
+
+    if (taken) {
+        bql_lock();
+    }
+    handle_kick(vq);
+    if (taken) {
+        bql_unlock();
+    }
+}
+
+void virtqueue_again(VirtQueue *vq)
+{
+    bh_schedule(vq->kick_bh);
 }
 
 VirtQueue *virtio_add_queue(VirtIODevice *vdev, unsigned size, VirtIOHandleOutput *handle_output,
@@ -124,18 +141,16 @@ VirtQueue *virtio_add_queue(VirtIODevice *vdev, unsigned size, VirtIOHandleOutpu
     vq->handle_output = handle_output;
     vq->loop = loop;
     vq->notification = true;
-    if (loop) {
-        vq->kick_bh = bh_new(loop, kicked_on_loop, vq);
-    }
+    vq->kick_bh = bh_new(loop ? loop : event_loop_main(), kicked_on_loop, vq);
     return vq;
 }
 
 static void kick(VirtQueue *vq)
 {
-    if (vq->kick_bh) {
+    if (vq->loop) {
         bh_schedule(vq->kick_bh);
     } else {
-        kicked_on_loop(vq);
+        handle_kick(vq);
     }
 }
 
@@ -346,9 +361,7 @@ void virtio_cleanup(VirtIODevice *vdev)
     vm_state_change_remove(machine_changed, vdev);
     virtio_set_started(vdev, false);
     for (unsigned i = 0; i < vdev->n_queues; i++) {
-        if (vdev->queues[i].kick_bh) {
-            bh_free(vdev->queues[i].kick_bh);
-        }
+        bh_free(vdev->queues[i].kick_bh);
     }
     bh_free(vdev->irq_bh);
     g_clear_pointer(&vdev->queues, g_free);

@@ -169,8 +169,9 @@ static bool chain_read(Chain *c, unsigned index)
                      c->size);
         return false;
     }
-    if (++c->seen > c->size) {
-        virtio_error(c->vq->vdev, "queue %u: looped descriptor chain", c->vq->index);
+    if (++c->seen > MIN(c->size, VIRTQUEUE_MAX_SIZE)) {
+        virtio_error(c->vq->vdev, "queue %u: descriptor chain is looped, or longer than %u", c->vq->index,
+                     VIRTQUEUE_MAX_SIZE);
         return false;
     }
     p = (const uint8_t *)c->table.host + (size_t)index * DESC_SIZE;
@@ -486,24 +487,24 @@ static bool count_chain(VirtQueue *vq, unsigned head, uint64_t *in)
     return more == 0;
 }
 
-bool virtqueue_has_room(VirtQueue *vq, uint64_t in)
+uint64_t virtqueue_room(VirtQueue *vq, uint64_t limit)
 {
     uint32_t num = ring_num(vq);
     uint64_t found = 0;
     int waiting;
 
     if (!usable(vq) || (waiting = available(vq)) <= 0) {
-        return false;
+        return 0;
     }
-    for (int i = 0; i < waiting && found < in; i++) {
+    for (int i = 0; i < waiting && found < limit; i++) {
         uint16_t head, at = vq->last_avail_idx + i;
 
         if (!load_u16(vq, ring_addr(&vq->avail) + RING_HEADER + 2 * (uint64_t)(at % num), &head) ||
             !count_chain(vq, head, &found)) {
-            return false;
+            return 0;
         }
     }
-    return found >= in;
+    return MIN(found, limit);
 }
 
 /* --- vectors --- */

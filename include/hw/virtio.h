@@ -23,6 +23,7 @@
 
 #define VIRTQUEUE_MAX_SIZE 1024 /* descriptors in a ring, and pieces of one request */
 #define VIRTIO_QUEUE_MAX   1024
+#define VIRTQUEUE_TURN     1024 /* requests served in a row; see virtqueue_again() */
 
 enum {
     VIRTIO_ID_NET = 1,
@@ -75,8 +76,8 @@ struct VirtQueue {
     uint16_t index;
     uint16_t num_default;
     VirtIOHandleOutput *handle_output;
-    EventLoop *loop; /* NULL: the big lock */
-    BottomHalf *kick_bh;
+    EventLoop *loop;     /* NULL: the big lock */
+    BottomHalf *kick_bh; /* calls handle_output, on that loop or the main one */
     /* set by the guest through the transport; big lock, read by the queue's loop */
     uint32_t num; /* descriptors; 0: the queue does not exist */
     uint32_t align;
@@ -203,6 +204,12 @@ bool virtio_create_default_devices(GError **error);
 /* --- queues: the queue's thread --- */
 bool virtqueue_is_ready(const VirtQueue *vq); /* the driver has set it up */
 bool virtqueue_is_empty(VirtQueue *vq);
+/*
+ * handle_output is called once more, on the queue's thread, after others had their turn.  Who serves until the queue is
+ * empty does so after VIRTQUEUE_TURN requests: another hart may add them as fast as they are served, and the
+ * big lock, or the event loop, is everybody's.
+ */
+void virtqueue_again(VirtQueue *vq);
 /* The next request; NULL when there is none or the ring is bad. */
 VirtQueueElement *virtqueue_pop(VirtQueue *vq);
 /* Gives a request back to the driver with @len bytes written, and frees it. */
@@ -218,8 +225,8 @@ void virtqueue_drop(VirtQueue *vq, VirtQueueElement *elem);
 void virtio_notify(VirtIODevice *vdev, VirtQueue *vq);
 /* Whether the driver should kick when it adds requests.  After enabling look at the ring once more. */
 void virtqueue_set_notification(VirtQueue *vq, bool enable);
-/* Whether there is room for @in bytes; stops counting there. */
-bool virtqueue_has_room(VirtQueue *vq, uint64_t in);
+/* How many bytes there is room for; stops counting at @limit. */
+uint64_t virtqueue_room(VirtQueue *vq, uint64_t limit);
 
 /* --- vectors --- */
 size_t virtio_iov_size(const struct iovec *iov, unsigned n);

@@ -259,5 +259,6 @@ int main(int argc, char **argv)
     add_hostile_tests();
     add_net_tests();
     add_state_tests();
+    add_turn_tests();
     return g_test_run();
 }

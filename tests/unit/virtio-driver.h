@@ -69,5 +69,6 @@ uint8_t do_request(Ring *r, uint32_t type, uint64_t sector, uint32_t len, bool d
 void add_hostile_tests(void);
 void add_net_tests(void);
 void add_state_tests(void);
+void add_turn_tests(void);
 
 #endif
