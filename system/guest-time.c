@@ -38,7 +38,8 @@ int64_t guest_time_to_ns(uint64_t ticks)
     if (ticks <= now) {
         return clock_get_ns(CLOCK_TYPE_VIRTUAL);
     }
-    if (clock_ticks > INT64_MAX / GUEST_TIME_TICK_NS) {
+    /* with a delta below zero a far time may look like one long ago */
+    if (ticks - now > INT64_MAX / GUEST_TIME_TICK_NS || clock_ticks > INT64_MAX / GUEST_TIME_TICK_NS) {
         return INT64_MAX;
     }
     return (int64_t)clock_ticks * GUEST_TIME_TICK_NS;

@@ -65,15 +65,16 @@ static void raise_alarm(void *opaque)
 
 static void set_alarm(GoldfishRtcState *s)
 {
-    uint64_t expire_ns = s->alarm_next - s->tick_offset;
+    uint64_t expire_ns = s->alarm_next - s->tick_offset, time = now(s);
 
-    if (s->alarm_next <= now(s)) {
-        clear_alarm(s);
+    clear_alarm(s);
+    if (s->alarm_next <= time) {
         raise_alarm(s);
         return;
     }
     s->alarm_running = 1;
-    if (expire_ns < INT64_MAX) {
+    /* with an offset below zero a far time may look like one long ago */
+    if (s->alarm_next - time < INT64_MAX && expire_ns < INT64_MAX) {
         timer_mod(&s->timer, expire_ns);
     }
 }

@@ -73,6 +73,21 @@ static void test_future_alarm(void)
     qtest_quit(s);
 }
 
+static void test_far_alarm(void)
+{
+    QTestState *s = qtest_init(BOARD_ARGS);
+    uint64_t before;
+
+    qtest_writel(s, RTC_BASE + TIME_HIGH, 0); /* the offset is below zero now */
+    before = read_time(s) + 1000000;
+    set_alarm(s, before);
+    set_alarm(s, UINT64_MAX);
+    while (read_time(s) <= before) { /* nor does the one that it replaces */
+    }
+    g_assert_cmpuint(qtest_readl(s, RTC_BASE + ALARM_STATUS), ==, 1);
+    qtest_quit(s);
+}
+
 static void test_clear_interrupt(void)
 {
     QTestState *s = qtest_init(BOARD_ARGS);
@@ -93,6 +108,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rtc/time/can-be-set", test_set_time);
     g_test_add_func("/rtc/alarm/past-one-rings-at-once", test_past_alarm);
     g_test_add_func("/rtc/alarm/future-one-waits", test_future_alarm);
+    g_test_add_func("/rtc/alarm/far-one-does-not-ring", test_far_alarm);
     g_test_add_func("/rtc/interrupt/is-cleared", test_clear_interrupt);
     return g_test_run();
 }

@@ -4,6 +4,8 @@
 
 #include <glib.h>
 
+#include "system/guest-time.h"
+
 static GString *fired;
 
 static void fire(void *opaque)
@@ -160,6 +162,18 @@ static void test_due_timer_has_a_deadline(void)
     timer_del(&t);
 }
 
+/* Timers for it would fire at once, again and again. */
+static void test_far_guest_time_is_never(void)
+{
+    guest_time_set_delta(-1000000);
+    g_assert_cmpint(guest_time_to_ns(UINT64_MAX), ==, INT64_MAX);
+    g_assert_cmpint(guest_time_to_ns(UINT64_MAX - 999999), ==, INT64_MAX);
+    guest_time_set_delta(INT64_MIN);
+    g_assert_cmpint(guest_time_to_ns(UINT64_MAX), ==, INT64_MAX);
+    guest_time_set_delta(0);
+    g_assert_cmpint(guest_time_to_ns(UINT64_MAX), ==, INT64_MAX);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -170,6 +184,7 @@ int main(int argc, char **argv)
     g_test_add_func("/clock/virtual/standing-fires-nothing", test_standing_clock_fires_nothing);
     g_test_add_func("/clock/virtual/offset-survives-stop-and-start", test_offset_survives_stop_and_start);
     g_test_add_func("/clock/notify/only-an-earlier-deadline", test_only_an_earlier_deadline_notifies);
+    g_test_add_func("/clock/guest-time/far-one-is-never", test_far_guest_time_is_never);
     g_test_add_func("/clock/deadline/of-a-timer-that-is-due", test_due_timer_has_a_deadline);
     return g_test_run();
 }
