@@ -5,7 +5,7 @@
  *   prelaunch --vm_start()--> running --vm_stop(paused)--> paused --vm_start()--> running
  *   inmigrate --loaded-----> running, paused, prelaunch
  *   running --migration: finish-migrate--> postmigrate (moved away), running (it failed)
- *   any --system_reset while stopped--> prelaunch
+ *   any --system_reset command while stopped--> prelaunch
  *
  * The whole drawing is legal_next[]; runstate_set() holds every change to it.
  */
@@ -283,6 +283,31 @@ void system_powerdown_request(void)
 
 /* --- stop and start --- */
 
+static unsigned resets; /* on request; big lock */
+
+/* vCPUs are paused. */
+static void reset_devices(ShutdownCause cause)
+{
+    devices_reset_all();
+    if (cause != SHUTDOWN_NONE) {
+        resets++;
+        emit_cause(&event_reset, cause);
+    }
+}
+
+/*
+ * A guest that has asked for a reset waits for it, wherever it runs next: the request does not travel, and later the machine
+ * would count as changed while it stood.
+ */
+static void reset_if_requested(void)
+{
+    int cause = taken(&reset_requested);
+
+    if (cause != NO_REQUEST) {
+        reset_devices(cause);
+    }
+}
+
 bool vm_stop(RunState state)
 {
     if (current_cpu) {
@@ -298,6 +323,7 @@ bool vm_stop(RunState state)
         return false;
     }
     pause_all_vcpus();
+    reset_if_requested();
     notify_change(false);
     event_emit(&event_stop, NULL);
     return true;
@@ -344,15 +370,10 @@ void vm_start(void)
 
 /* --- carrying out --- */
 
-static unsigned resets; /* big lock */
-
 void system_reset(ShutdownCause cause)
 {
     pause_all_vcpus();
-    devices_reset_all();
-    if (cause != SHUTDOWN_NONE) {
-        emit_cause(&event_reset, cause);
-    }
+    reset_devices(cause);
     resume_all_vcpus();
 }
 
@@ -382,9 +403,9 @@ static void do_reset(ShutdownCause cause)
         warn_report("the machine is not reset: %s", why);
         return;
     }
-    resets++;
     system_reset(cause);
-    if (!runstate_is_running() && runstate_get() != RUN_STATE_FINISH_MIGRATE) {
+    /* a guest asked while it ran; it is being stopped, perhaps to move, and moves as it is now */
+    if (!runstate_is_running() && runstate_get() != RUN_STATE_FINISH_MIGRATE && cause != SHUTDOWN_GUEST_RESET) {
         runstate_set(RUN_STATE_PRELAUNCH);
     }
 }

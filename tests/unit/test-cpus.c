@@ -374,6 +374,26 @@ static void test_requests_are_carried_out_with_events(void)
     g_assert_cmpint(runstate_get(), ==, RUN_STATE_PRELAUNCH);
 }
 
+/* Else it would be lost when the machine moves, or end the migration. */
+static void test_stop_resets_first(void)
+{
+    g_autoptr(GString) heard = g_string_new(NULL);
+    int code = -1;
+
+    event_sink_add(note_event, heard);
+    vm_start();
+    system_reset_request(SHUTDOWN_GUEST_RESET);
+    vm_stop(RUN_STATE_FINISH_MIGRATE);
+    g_assert_false(main_loop_should_exit(&code));
+    system_reset_request(SHUTDOWN_GUEST_RESET); /* as if the main loop took it while the vCPUs were waited for */
+    g_assert_false(main_loop_should_exit(&code));
+    g_assert_cmpint(runstate_get(), ==, RUN_STATE_FINISH_MIGRATE);
+    g_assert_cmpstr(heard->str, ==, "RESUME RESET STOP RESET ");
+    event_sink_remove(note_event, heard);
+    vm_start();
+    vm_stop(RUN_STATE_PAUSED);
+}
+
 static JsonObject *run_command(const char *name)
 {
     CommandContext ctx = {0};
@@ -430,6 +450,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpus/dirty-limit/work-and-stop-go-on", test_limited_cpu_still_works_and_stops);
     g_test_add_func("/runstate/handlers/hear-changes", test_handlers_hear_changes);
     g_test_add_func("/runstate/requests/carried-out-with-events", test_requests_are_carried_out_with_events);
+    g_test_add_func("/runstate/stop/a-reset-comes-first", test_stop_resets_first);
     g_test_add_func("/runstate/commands/stop-and-go", test_commands_stop_and_go);
     status = g_test_run();
     cpus_end_threads();
