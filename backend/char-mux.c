@@ -4,7 +4,10 @@
  *
  * All front ends write to the base; the one in focus gets the input.  The escape character (Ctrl-A) starts a
  * command to the mux itself.  Input waits in the mux while the front end takes none, so that an escape still
- * gets through when the guest hangs.  Everything but writing runs on the main loop under the big lock.
+ * gets through when the guest hangs.
+ *
+ * Each front end is served on its own loop.  The base follows a front end that is not on the main loop, a monitor:
+ * it is heard while the main loop is stuck.  What is for another loop waits in the MuxFrontend until that runs.
  */
 #include "char.h"
 
@@ -17,26 +20,41 @@
 #include "util/error.h"
 
 #define MUX_INPUT_SIZE 4096 /* a power of two */
+#define MUX_EVENTS (CHAR_EVENT_MUX_OUT + 1)
+
+typedef struct MuxChardev MuxChardev;
+
+/* An event comes after the input that was typed before it, if that is taken. */
+typedef struct MuxEvent {
+    CharEvent event;
+    unsigned at; /* of the input */
+} MuxEvent;
 
 typedef struct MuxFrontend {
+    /* constant while attached */
+    MuxChardev *m;
     CharFrontend *fe;
+    BottomHalf *deliver_bh; /* on fe->loop */
+    /* under m->chr.lock; what was produced and not consumed is fe->loop's to read without it */
     uint8_t input[MUX_INPUT_SIZE];
     unsigned produced, consumed;
+    MuxEvent events[MUX_EVENTS]; /* each kind once, the last one counts */
+    unsigned n_events;
+    bool writable; /* the base takes output again */
 } MuxFrontend;
 
-typedef struct MuxChardev {
+struct MuxChardev {
     Chardev chr;
     Chardev *base;
-    CharFrontend *base_fe;
-    /* big lock */
-    GPtrArray *frontends; /* of MuxFrontend * */
-    BottomHalf *input_bh; /* a front end takes input again */
-    MuxFrontend *focus;
+    CharFrontend *base_fe; /* changes only before the loops run */
+    /* the base's loop */
     bool escaped; /* the escape character was the last byte */
     /* under chr.lock */
+    GPtrArray *frontends; /* of MuxFrontend * */
+    MuxFrontend *focus;
     bool timestamps, at_line_start;
     int64_t timestamps_start_ns;
-} MuxChardev;
+};
 
 static uint8_t escape_char = 1; /* Ctrl-A */
 
@@ -60,16 +78,6 @@ OPTION(echr, .name = "echr", .arg = "CHAR", .section = "Character devices",
 static MuxFrontend *frontend(MuxChardev *m, unsigned i)
 {
     return m->frontends->pdata[i];
-}
-
-static MuxFrontend *slot_of(MuxChardev *m, const CharFrontend *fe)
-{
-    for (unsigned i = 0; i < m->frontends->len; i++) {
-        if (frontend(m, i)->fe == fe) {
-            return frontend(m, i);
-        }
-    }
-    return NULL;
 }
 
 /* --- output --- */
@@ -117,19 +125,14 @@ static size_t mux_write_some(Chardev *chr, const void *buf, size_t len)
 static void base_writable(void *opaque)
 {
     MuxChardev *m = opaque;
+    LOCK_GUARD(&m->chr.lock);
 
     for (unsigned i = 0; i < m->frontends->len; i++) {
-        CharFrontend *fe = frontend(m, i)->fe;
-        void (*func)(void *) = NULL;
-        void *func_opaque = NULL;
+        MuxFrontend *f = frontend(m, i);
 
-        lock_acquire(&m->chr.lock);
-        func = fe->writable;
-        func_opaque = fe->writable_opaque;
-        fe->writable = NULL;
-        lock_release(&m->chr.lock);
-        if (func) {
-            func(func_opaque);
+        if (f->fe->writable) {
+            f->writable = true;
+            bh_schedule(f->deliver_bh);
         }
     }
 }
@@ -137,55 +140,218 @@ static void base_writable(void *opaque)
 static void mux_when_writable(Chardev *chr)
 {
     MuxChardev *m = (MuxChardev *)chr;
+    CharFrontend *base_fe = atomic_read(&m->base_fe);
 
-    chardev_when_writable(m->base_fe, base_writable, m);
+    if (base_fe) {
+        chardev_when_writable(base_fe, base_writable, m);
+    }
 }
 
-/* --- input --- */
+/* --- delivery, on the front end's loop --- */
 
 static unsigned waiting(const MuxFrontend *f)
 {
     return f->produced - f->consumed;
 }
 
-static void drain(MuxFrontend *f)
+static bool take_event(MuxFrontend *f, CharEvent *event)
 {
-    while (waiting(f) > 0) {
-        size_t room = char_fe_can_read(f->fe);
-        unsigned at = f->consumed % MUX_INPUT_SIZE;
-        unsigned n = MIN(MIN(room, waiting(f)), MUX_INPUT_SIZE - at);
+    LOCK_GUARD(&f->m->chr.lock);
 
-        if (n == 0) {
-            return;
-        }
-        f->consumed += n;
-        char_fe_read(f->fe, f->input + at, n);
+    if (f->n_events == 0) {
+        return false;
+    }
+    *event = f->events[0].event;
+    memmove(f->events, f->events + 1, --f->n_events * sizeof(f->events[0]));
+    return true;
+}
+
+static unsigned due_locked(const MuxFrontend *f)
+{
+    return (f->n_events ? f->events[0].at : f->produced) - f->consumed;
+}
+
+static size_t take_input(MuxFrontend *f, uint8_t *buf, size_t max)
+{
+    LOCK_GUARD(&f->m->chr.lock);
+    unsigned at = f->consumed % MUX_INPUT_SIZE;
+    unsigned n = MIN(MIN(max, due_locked(f)), MUX_INPUT_SIZE - at);
+
+    memcpy(buf, f->input + at, n);
+    f->consumed += n;
+    return n;
+}
+
+static bool has_input(MuxFrontend *f)
+{
+    LOCK_GUARD(&f->m->chr.lock);
+
+    return due_locked(f) > 0;
+}
+
+/* Input before the next event; false: there is none, or none is taken. */
+static bool deliver_input(MuxFrontend *f)
+{
+    uint8_t buf[MUX_INPUT_SIZE];
+    size_t n = has_input(f) ? take_input(f, buf, char_fe_can_read(f->fe)) : 0;
+
+    if (n > 0) {
+        char_fe_read(f->fe, buf, n);
+    }
+    return n > 0;
+}
+
+static bool deliver_event(MuxFrontend *f)
+{
+    CharEvent event;
+
+    if (!take_event(f, &event)) {
+        return false;
+    }
+    char_fe_event(f->fe, event);
+    return true;
+}
+
+static void deliver_writable(MuxFrontend *f)
+{
+    void (*func)(void *) = NULL;
+    void *func_opaque = NULL;
+
+    lock_acquire(&f->m->chr.lock);
+    if (f->writable) {
+        f->writable = false;
+        func = f->fe->writable;
+        func_opaque = f->fe->writable_opaque;
+        f->fe->writable = NULL;
+    }
+    lock_release(&f->m->chr.lock);
+    if (func) {
+        func(func_opaque);
     }
 }
 
-static void set_focus(MuxChardev *m, MuxFrontend *f)
+static void accept_from_base(MuxChardev *m)
 {
-    if (m->focus == f) {
-        return;
+    CharFrontend *base_fe = atomic_read(&m->base_fe);
+
+    if (base_fe) {
+        chardev_accept_input(base_fe);
     }
-    if (m->focus) {
-        char_fe_event(m->focus->fe, CHAR_EVENT_MUX_OUT);
+}
+
+static void deliver(void *opaque)
+{
+    MuxFrontend *f = opaque;
+    bool taken = char_enter(f->fe->loop);
+
+    deliver_writable(f);
+    while (deliver_input(f) || deliver_event(f)) {
+    }
+    accept_from_base(f->m);
+    char_leave(taken);
+}
+
+/* Returns @f when this is its thread: then the caller has to deliver(), without the lock. */
+static MuxFrontend *notify_locked(MuxFrontend *f)
+{
+    if (!f || event_loop_in_thread(f->fe->loop)) {
+        return f;
+    }
+    bh_schedule(f->deliver_bh);
+    return NULL;
+}
+
+static void deliver_if(MuxFrontend *f)
+{
+    if (f) {
+        deliver(f);
+    }
+}
+
+/* --- what is to be delivered --- */
+
+static void post_event_locked(MuxFrontend *f, CharEvent event)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < f->n_events; i++) {
+        if (f->events[i].event != event) {
+            f->events[n++] = f->events[i];
+        }
+    }
+    f->events[n++] = (MuxEvent){event, f->produced};
+    f->n_events = n;
+}
+
+static void post_event_to_all(MuxChardev *m, CharEvent event)
+{
+    LOCK_GUARD(&m->chr.lock);
+
+    for (unsigned i = 0; i < m->frontends->len; i++) {
+        post_event_locked(frontend(m, i), event);
+        bh_schedule(frontend(m, i)->deliver_bh);
+    }
+}
+
+static void notify_focus(MuxChardev *m)
+{
+    MuxFrontend *f;
+
+    lock_acquire(&m->chr.lock);
+    f = notify_locked(m->focus);
+    lock_release(&m->chr.lock);
+    deliver_if(f);
+}
+
+/* Who is to be served on this thread when the lock is given up. */
+typedef struct FocusChange {
+    MuxFrontend *from, *to;
+} FocusChange;
+
+static FocusChange set_focus_locked(MuxChardev *m, MuxFrontend *f)
+{
+    MuxFrontend *from = m->focus;
+
+    if (from == f) {
+        return (FocusChange){0};
     }
     m->focus = f;
-    if (f) {
-        char_fe_event(f->fe, CHAR_EVENT_MUX_IN);
+    if (from) {
+        post_event_locked(from, CHAR_EVENT_MUX_OUT);
     }
+    if (f) {
+        post_event_locked(f, CHAR_EVENT_MUX_IN);
+    }
+    return (FocusChange){notify_locked(from), notify_locked(f)};
+}
+
+static void focus_changed(FocusChange change)
+{
+    deliver_if(change.from);
+    deliver_if(change.to);
+}
+
+static MuxFrontend *next_locked(MuxChardev *m)
+{
+    for (unsigned i = 0; i < m->frontends->len; i++) {
+        if (frontend(m, i) == m->focus) {
+            return frontend(m, (i + 1) % m->frontends->len);
+        }
+    }
+    return m->focus;
 }
 
 static void focus_next(MuxChardev *m)
 {
-    for (unsigned i = 0; i < m->frontends->len; i++) {
-        if (frontend(m, i) == m->focus) {
-            set_focus(m, frontend(m, (i + 1) % m->frontends->len));
-            return;
-        }
-    }
+    FocusChange change;
+
+    lock_acquire(&m->chr.lock);
+    change = set_focus_locked(m, next_locked(m));
+    lock_release(&m->chr.lock);
+    focus_changed(change);
 }
+
+/* --- the escape character --- */
 
 static void say(MuxChardev *m, const char *text)
 {
@@ -222,6 +388,22 @@ static void toggle_timestamps(MuxChardev *m)
     m->at_line_start = false;
 }
 
+static void send_break(MuxChardev *m)
+{
+    lock_acquire(&m->chr.lock);
+    if (m->focus) {
+        post_event_locked(m->focus, CHAR_EVENT_BREAK);
+    }
+    lock_release(&m->chr.lock);
+    notify_focus(m);
+}
+
+static void flush_images(void *opaque)
+{
+    block_flush_all();
+    say(opaque, "\r\ngodwit: disk images are up to date\r\n");
+}
+
 static void escape_command(MuxChardev *m, uint8_t c)
 {
     switch (c) {
@@ -237,8 +419,7 @@ static void escape_command(MuxChardev *m, uint8_t c)
         break;
     case 's':
     case 'S':
-        block_flush_all();
-        say(m, "\r\ngodwit: disk images are up to date\r\n");
+        event_loop_post(event_loop_main(), flush_images, m);
         break;
     case 't':
     case 'T':
@@ -246,9 +427,7 @@ static void escape_command(MuxChardev *m, uint8_t c)
         break;
     case 'b':
     case 'B':
-        if (m->focus) {
-            char_fe_event(m->focus->fe, CHAR_EVENT_BREAK);
-        }
+        send_break(m);
         break;
     case 'c':
     case 'C':
@@ -259,10 +438,20 @@ static void escape_command(MuxChardev *m, uint8_t c)
     }
 }
 
-static void input_byte(MuxChardev *m, uint8_t c)
+/* --- input, on the base's loop --- */
+
+static void put_byte(MuxChardev *m, uint8_t c)
 {
+    LOCK_GUARD(&m->chr.lock);
     MuxFrontend *f = m->focus;
 
+    if (f && waiting(f) < MUX_INPUT_SIZE) {
+        f->input[f->produced++ % MUX_INPUT_SIZE] = c;
+    }
+}
+
+static void input_byte(MuxChardev *m, uint8_t c)
+{
     if (m->escaped) {
         m->escaped = false;
         if (c != escape_char) {
@@ -273,14 +462,13 @@ static void input_byte(MuxChardev *m, uint8_t c)
         m->escaped = true;
         return;
     }
-    if (f && waiting(f) < MUX_INPUT_SIZE) {
-        f->input[f->produced++ % MUX_INPUT_SIZE] = c;
-    }
+    put_byte(m, c);
 }
 
 static size_t mux_can_read(void *opaque)
 {
     MuxChardev *m = opaque;
+    LOCK_GUARD(&m->chr.lock);
 
     return m->focus ? MUX_INPUT_SIZE - waiting(m->focus) : 1;
 }
@@ -291,48 +479,83 @@ static void mux_read(void *opaque, const uint8_t *buf, size_t len)
 
     for (size_t i = 0; i < len; i++) {
         input_byte(m, buf[i]);
-        if (m->focus && waiting(m->focus) > 0 && (i + 1 == len || buf[i + 1] == escape_char)) {
-            drain(m->focus); /* what was typed before an escape arrives before the escape acts */
+        if (i + 1 == len || buf[i + 1] == escape_char) {
+            notify_focus(m); /* what was typed before an escape arrives before the escape acts */
         }
     }
 }
 
-static void drain_and_accept(void *opaque)
-{
-    MuxChardev *m = opaque;
-    bool taken = char_enter(&m->chr);
-
-    if (m->focus) {
-        drain(m->focus);
-    }
-    chardev_accept_input(m->base_fe);
-    char_leave(taken);
-}
-
-static void mux_base_event(void *opaque, CharEvent event)
+static void base_event(void *opaque, CharEvent event)
 {
     MuxChardev *m = opaque;
 
     if (event == CHAR_EVENT_OPENED || event == CHAR_EVENT_CLOSED) {
         atomic_set(&m->chr.connected, event == CHAR_EVENT_OPENED);
     }
-    for (unsigned i = 0; i < m->frontends->len; i++) {
-        char_fe_event(frontend(m, i)->fe, event);
-    }
+    post_event_to_all(m, event);
 }
 
+static const CharHandlers base_handlers = {.can_read = mux_can_read, .read = mux_read, .event = base_event};
+
 /* --- front ends --- */
+
+/* Input is read, from now on, on @loop: it must not wait for the main loop. */
+static void move_base(MuxChardev *m, EventLoop *loop)
+{
+    CharFrontend *base_fe = m->base_fe;
+
+    atomic_set(&m->base_fe, NULL);
+    chardev_detach(base_fe);
+    m->chr.loop = loop;
+    atomic_set(&m->base_fe, chardev_attach(m->base, &base_handlers, m, loop, NULL));
+    accept_from_base(m); /* somebody may have asked meanwhile */
+}
+
+static FocusChange add_frontend(MuxChardev *m, MuxFrontend *f)
+{
+    LOCK_GUARD(&m->chr.lock);
+    bool first = !m->focus || (m->focus->fe->handlers->background && !f->fe->handlers->background);
+
+    g_ptr_array_add(m->frontends, f);
+    return first ? set_focus_locked(m, f) : (FocusChange){0};
+}
 
 static void mux_attached(Chardev *chr, CharFrontend *fe)
 {
     MuxChardev *m = (MuxChardev *)chr;
     MuxFrontend *f = g_new0(MuxFrontend, 1);
 
+    f->m = m;
     f->fe = fe;
-    g_ptr_array_add(m->frontends, f);
-    if (!m->focus || (m->focus->fe->handlers->background && !fe->handlers->background)) {
-        set_focus(m, f);
+    f->deliver_bh = bh_new(fe->loop, deliver, f);
+    focus_changed(add_frontend(m, f));
+    if (fe->loop != event_loop_main() && chr->loop == event_loop_main()) {
+        move_base(m, fe->loop);
     }
+}
+
+static FocusChange remove_frontend(MuxChardev *m, MuxFrontend *f)
+{
+    LOCK_GUARD(&m->chr.lock);
+
+    g_ptr_array_remove(m->frontends, f);
+    if (m->focus != f) {
+        return (FocusChange){0};
+    }
+    m->focus = NULL;
+    return set_focus_locked(m, m->frontends->len > 0 ? frontend(m, 0) : NULL);
+}
+
+static MuxFrontend *slot_of(MuxChardev *m, const CharFrontend *fe)
+{
+    LOCK_GUARD(&m->chr.lock);
+
+    for (unsigned i = 0; i < m->frontends->len; i++) {
+        if (frontend(m, i)->fe == fe) {
+            return frontend(m, i);
+        }
+    }
+    return NULL;
 }
 
 static void mux_detached(Chardev *chr, CharFrontend *fe)
@@ -340,36 +563,19 @@ static void mux_detached(Chardev *chr, CharFrontend *fe)
     MuxChardev *m = (MuxChardev *)chr;
     MuxFrontend *f = slot_of(m, fe);
 
-    g_ptr_array_remove(m->frontends, f);
-    if (m->focus == f) {
-        m->focus = NULL;
-        set_focus(m, m->frontends->len > 0 ? frontend(m, 0) : NULL);
-    }
+    focus_changed(remove_frontend(m, f));
+    bh_free(f->deliver_bh);
     g_free(f);
 }
 
-/* The front end may ask from a vCPU thread; the big lock covers both. */
 static void mux_accept_input(Chardev *chr, CharFrontend *fe)
 {
-    MuxChardev *m = (MuxChardev *)chr;
+    MuxFrontend *f = slot_of((MuxChardev *)chr, fe);
 
-    if (m->input_bh) {
-        bh_schedule(m->input_bh);
+    if (f) {
+        bh_schedule(f->deliver_bh);
     }
 }
-
-void chardev_take_focus(CharFrontend *fe)
-{
-    if (fe->chr->ops->many_frontends) {
-        MuxChardev *m = (MuxChardev *)fe->chr;
-        MuxFrontend *f = slot_of(m, fe);
-
-        set_focus(m, f ? f : m->focus);
-    }
-}
-
-static const CharHandlers mux_handlers = {
-    .can_read = mux_can_read, .read = mux_read, .event = mux_base_event};
 
 static bool mux_open(Chardev *chr, GError **error)
 {
@@ -378,12 +584,12 @@ static bool mux_open(Chardev *chr, GError **error)
     if (!m->base) {
         return fail(error, "a mux is made by mux=on or mon:");
     }
-    m->base_fe = chardev_attach(m->base, &mux_handlers, m, NULL, error);
+    m->frontends = g_ptr_array_new();
+    m->base_fe = chardev_attach(m->base, &base_handlers, m, NULL, error);
     if (!m->base_fe) {
+        g_ptr_array_unref(m->frontends);
         return false;
     }
-    m->frontends = g_ptr_array_new();
-    m->input_bh = bh_new(event_loop_main(), drain_and_accept, m);
     chr->connected = chardev_is_connected(m->base);
     return true;
 }
@@ -391,10 +597,10 @@ static bool mux_open(Chardev *chr, GError **error)
 static void mux_close(Chardev *chr)
 {
     MuxChardev *m = (MuxChardev *)chr;
+    CharFrontend *base_fe = m->base_fe;
 
-    bh_free(m->input_bh);
-    m->input_bh = NULL;
-    g_clear_pointer(&m->base_fe, chardev_detach);
+    atomic_set(&m->base_fe, NULL);
+    chardev_detach(base_fe);
 }
 
 static void mux_set_echo(Chardev *chr, bool echo)
@@ -419,7 +625,7 @@ CHARDEV_KIND(mux, .name = "mux", .help = "several users of one character device 
              .write_some = mux_write_some, .write_all = mux_write_all, .when_writable = mux_when_writable,
              .attached = mux_attached, .detached = mux_detached, .accept_input = mux_accept_input,
              .set_echo = mux_set_echo, .filename = mux_filename, .many_frontends = true,
-             .main_loop_only = true, .keep_open = true);
+             .keep_open = true);
 
 Chardev *char_mux_new(const char *id, Chardev *base, GError **error)
 {

@@ -20,9 +20,9 @@
 
 static GPtrArray *chardevs; /* of Chardev *, in order of creation; big lock */
 
-bool char_enter(Chardev *chr)
+bool char_enter(EventLoop *loop)
 {
-    if (chr->loop != event_loop_main() || bql_locked()) {
+    if (loop != event_loop_main() || bql_locked()) {
         return false;
     }
     bql_lock();
@@ -134,7 +134,7 @@ static bool input_ready_entered(Chardev *chr)
 static bool input_ready(int fd, GIOCondition condition, void *opaque)
 {
     Chardev *chr = opaque;
-    bool taken = char_enter(chr);
+    bool taken = char_enter(chr->loop);
     bool stay = input_ready_entered(chr);
 
     char_leave(taken);
@@ -338,7 +338,7 @@ static void run_writable(void *opaque)
     Chardev *chr = opaque;
     void (*func)(void *opaque) = NULL;
     void *func_opaque = NULL;
-    bool taken = char_enter(chr);
+    bool taken = char_enter(chr->loop);
 
     lock_acquire(&chr->lock);
     if (wants_writable_locked(chr)) {
@@ -439,7 +439,7 @@ void char_end_connection(Chardev *chr)
 static void ended_on_loop(void *opaque)
 {
     Chardev *chr = opaque;
-    bool taken = char_enter(chr);
+    bool taken = char_enter(chr->loop);
 
     char_end_connection(chr);
     char_leave(taken);
@@ -465,7 +465,7 @@ bool chardev_is_connected(const Chardev *chr)
 static void opened_on_loop(void *opaque)
 {
     CharFrontend *fe = opaque;
-    bool taken = char_enter(fe->chr);
+    bool taken = char_enter(fe->loop);
 
     if (chardev_is_connected(fe->chr)) {
         char_fe_event(fe, CHAR_EVENT_OPENED);
@@ -503,13 +503,12 @@ CharFrontend *chardev_attach(Chardev *chr, const CharHandlers *handlers, void *o
     if (chr->fe && !chr->ops->many_frontends) {
         return fail_null(error, "character device '%s' is in use", chr->id);
     }
-    if (chr->ops->main_loop_only && loop != event_loop_main()) {
-        return fail_null(error, "character device '%s' (%s) cannot serve another thread", chr->id,
-                         chr->ops->name);
+    if (!chr->ops->many_frontends) {
+        move_to_loop(chr, loop);
     }
-    move_to_loop(chr, loop);
     fe = g_new0(CharFrontend, 1);
     fe->chr = chr;
+    fe->loop = loop;
     fe->handlers = handlers;
     fe->opaque = opaque;
     fe->opened_bh = bh_new(loop, opened_on_loop, fe);
@@ -716,6 +715,20 @@ bool chardev_delete(Chardev *chr, GError **error)
     return true;
 }
 
+static void close_outside(void *opaque)
+{
+    Chardev *chr = opaque;
+
+    chardev_flush(chr);
+    lock_acquire(&chr->lock);
+    unwatch_locked(chr);
+    atomic_set(&chr->connected, false);
+    lock_release(&chr->lock);
+    if (chr->ops->close) {
+        chr->ops->close(chr);
+    }
+}
+
 /*
  * Front ends may still exist (devices are not torn down at the end of the process), so the chardevs stay
  * allocated: only what the outside can see is tidied up.
@@ -725,14 +738,7 @@ void chardevs_close_all(void)
     for (unsigned i = 0; chardevs && i < chardevs->len; i++) {
         Chardev *chr = chardevs->pdata[i];
 
-        chardev_flush(chr);
-        lock_acquire(&chr->lock);
-        unwatch_locked(chr);
-        atomic_set(&chr->connected, false);
-        lock_release(&chr->lock);
-        if (chr->ops->close) {
-            chr->ops->close(chr);
-        }
+        event_loop_call(chr->loop, close_outside, chr); /* a peer may be coming just now */
     }
     chardev_restore_terminal();
 }

@@ -45,7 +45,6 @@ typedef struct CharOps {
     void (*set_echo)(Chardev *chr, bool echo);
     char *(*filename)(Chardev *chr); /* NULL: the name of the kind */
     bool many_frontends;
-    bool main_loop_only;
     bool keep_open; /* the peer's end of file does not end the connection: output goes on (stdio, file) */
 } CharOps;
 #define CHARDEV_KIND(ident, ...)                                                                             \
@@ -57,6 +56,7 @@ struct CharFrontend {
     Chardev *chr;
     const CharHandlers *handlers;
     void *opaque;
+    EventLoop *loop; /* of the handlers: chr->loop, but for a mux */
     BottomHalf *opened_bh;
     /* under chr->lock */
     void (*writable)(void *opaque);
@@ -109,9 +109,9 @@ size_t char_fe_can_read(CharFrontend *fe);
 void char_fe_read(CharFrontend *fe, const void *buf, size_t len);
 void char_fe_event(CharFrontend *fe, CharEvent event);
 
-/* Takes the big lock for a callback on the main loop when the loop does not hold it; pass the result to
+/* Takes the big lock for a callback on @loop when that is the main loop and does not hold it; pass the result to
  * _leave. */
-bool char_enter(Chardev *chr);
+bool char_enter(EventLoop *loop);
 void char_leave(bool taken);
 
 /* A mux over @base, under the name @id. */

@@ -2,10 +2,9 @@
 /*
  * HMP on a chardev: a line editor in front of hmp_execute().
  *
- * The chardev and the editor live on the monitors' own loop (behind a mux: on the main loop).  A line is run by the main
- * loop with the big lock, but those that need neither run at once: the main loop may be waiting for memory that they
- * would bring.  While a line is run, or its command waits (command_wait()), the terminal takes no input and shows no
- * prompt.
+ * The chardev and the editor live on the monitors' own loop.  A line is run by the main loop with the big lock, but those
+ * that need neither run at once: the main loop may be waiting for memory that they would bring.  While a line is run, or
+ * its command waits (command_wait()), the terminal takes no input and shows no prompt.
  */
 #include <string.h>
 
@@ -174,13 +173,9 @@ static bool try_big_lock(void)
 
 static void complete_line(void *opaque, const char *prefix, GPtrArray *candidates)
 {
-    bool locked = bql_locked();
-
-    if (locked || try_big_lock()) {
+    if (try_big_lock()) {
         hmp_complete(prefix, candidates);
-        if (!locked) {
-            bql_unlock();
-        }
+        bql_unlock();
     }
 }
 
@@ -278,7 +273,7 @@ HmpMonitor *hmp_monitor_new(Chardev *chr, EventLoop *io_loop, bool background, G
 
     m->chr = chr;
     m->mux = chardev_is_mux(chr);
-    m->loop = m->mux ? event_loop_main() : io_loop;
+    m->loop = io_loop;
     m->run_bh = bh_new(event_loop_main(), run_queued, m);
     m->done_bh = bh_new(m->loop, line_done, m);
     m->wait = (CommandWait){.print = wait_print, .resume = wait_resume};

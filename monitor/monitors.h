@@ -6,7 +6,7 @@
 #include "backend/chardev.h"
 
 typedef struct QmpMonitor QmpMonitor;
-/* @io_loop serves it when the chardev can leave the main loop; out-of-band commands are offered only then. */
+/* @io_loop serves it: it answers what needs no big lock while the main loop is busy. */
 QmpMonitor *qmp_monitor_new(Chardev *chr, EventLoop *io_loop, bool pretty, GError **error);
 void qmp_monitor_free(QmpMonitor *monitor); /* sends what waits */
 

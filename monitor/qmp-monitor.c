@@ -117,14 +117,13 @@ static void free_parts(QmpMonitor *m)
 
 QmpMonitor *qmp_monitor_new(Chardev *chr, EventLoop *io_loop, bool pretty, GError **error)
 {
-    bool own_loop = io_loop && !chardev_is_mux(chr);
     QmpMonitor *m = g_new0(QmpMonitor, 1);
 
     m->chr = chr;
-    m->loop = own_loop ? io_loop : event_loop_main();
+    m->loop = io_loop;
     m->run_bh = bh_new(event_loop_main(), run_requests, m);
     m->output_bh = bh_new(m->loop, send_output, m);
-    m->session = qmp_session_new(&session_ops, m, own_loop, pretty);
+    m->session = qmp_session_new(&session_ops, m, true, pretty);
     chardev_set_echo(chr, true);
     m->fe = chardev_attach(chr, &handlers, m, m->loop, error);
     if (!m->fe) {

@@ -44,8 +44,8 @@ typedef struct CharHandlers {
 } CharHandlers;
 
 /*
- * Attaches a front end; its handlers run on @loop (NULL: the main loop; a mux: only the main loop) until
- * chardev_detach().  @handlers stays the caller's and must live as long.  Fails when the chardev is in use.
+ * Attaches a front end; its handlers run on @loop (NULL: the main loop) until chardev_detach().  @handlers stays the
+ * caller's and must live as long.  Fails when the chardev is in use.
  * CHAR_EVENT_OPENED, if due, is sent from the loop, not before this returns.
  */
 CharFrontend *chardev_attach(Chardev *chr, const CharHandlers *handlers, void *opaque, EventLoop *loop,
@@ -56,8 +56,6 @@ void chardev_detach(CharFrontend *fe);
 Chardev *chardev_of(CharFrontend *fe);
 /* The front end can take input again (or differently much). */
 void chardev_accept_input(CharFrontend *fe);
-/* Mux: gives this front end the input. */
-void chardev_take_focus(CharFrontend *fe);
 
 /*
  * Writes all of @buf, in order.  What the host does not take now waits in a buffer of CHARDEV_BUFFER_MAX

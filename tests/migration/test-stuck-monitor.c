@@ -7,8 +7,12 @@
 
 #include "helpers.h"
 
+#define MACHINE "-M virt -m 64M -device virtio-serial-device -device virtconsole,chardev=console"
+
 /* 16 MiB: long enough on its way for postcopy to begin. */
-static const Guest big = {.args = "-M virt -m 64M", .bytes = 16 * MIB};
+static const Guest big = {.args = MACHINE " -chardev null,id=console", .bytes = 16 * MIB};
+/* start() says what its console is. */
+static const Guest arriving = {.args = MACHINE, .bytes = 16 * MIB};
 
 typedef struct Stuck {
     QTestState *from, *to;
@@ -55,15 +59,20 @@ static void execute(QTestState *qts, const char *command)
     qtest_qmp_assert_success(qts, "{'execute': %s}", command);
 }
 
-static void start(Stuck *s)
+static const char own_terminal[] = ",id=terminal -mon terminal -chardev null,id=console";
+static const char behind_mux[] = ",id=console,mux=on -mon console";
+
+/* @terminal: of the destination, behind what makes a chardev of a socket. */
+static void start(Stuck *s, const char *terminal)
 {
     g_autofree char *uri = unix_uri();
-    g_autofree char *options = g_strdup_printf(
-        "-global migration.x-postcopy-ram=on -monitor unix:%s,server=on,wait=off", helpers_path("terminal"));
+    g_autofree char *options =
+        g_strdup_printf("-global migration.x-postcopy-ram=on -chardev socket,path=%s,server=on,wait=off%s",
+                        helpers_path("terminal"), terminal);
 
     s->addr = GUEST_START + big.bytes - 4096;
     s->from = start_source(&big);
-    s->to = start_destination(&big, uri, options);
+    s->to = start_destination(&arriving, uri, options);
     s->terminal = connect_to(helpers_path("terminal"));
     set_capability(s->from, "postcopy-ram", true);
     set_parameter(s->from, "max-postcopy-bandwidth", 64 * 1024); /* unasked pages play no part */
@@ -94,21 +103,37 @@ static void end(Stuck *s)
     finish(s->from, s->to, &big);
 }
 
-static void test_terminal(void)
+static void recover_by_hand(Stuck *s)
 {
     g_autofree char *recover = g_strdup_printf("migrate_recover unix:%s\r", helpers_path("again"));
+
+    ask(s, "info migrate\r", "Migration status: postcopy-paused");
+    ask(s, "info mig\trate\r", "Migration status: postcopy-paused"); /* no completion, and no waiting for it */
+    ask(s, "migrate_pause\r", "Error: no postcopy");
+    ask(s, recover, "\r\n(godwit) ");
+    ask(s, "info migrate\r", "postcopy-recover-setup");
+    ask(s, "migrate_pause\r", "\r\n(godwit) ");
+    wait_status(s->to, "postcopy-paused");
+    ask(s, recover, "\r\n(godwit) ");
+    end(s);
+}
+
+static void test_terminal(void)
+{
     Stuck s = {0};
 
-    start(&s);
-    ask(&s, "info migrate\r", "Migration status: postcopy-paused");
-    ask(&s, "info mig\trate\r", "Migration status: postcopy-paused"); /* no completion, and no waiting for it */
-    ask(&s, "migrate_pause\r", "Error: no postcopy");
-    ask(&s, recover, "\r\n(godwit) ");
-    ask(&s, "info migrate\r", "postcopy-recover-setup");
-    ask(&s, "migrate_pause\r", "\r\n(godwit) ");
-    wait_status(s.to, "postcopy-paused");
-    ask(&s, recover, "\r\n(godwit) ");
-    end(&s);
+    start(&s, own_terminal);
+    recover_by_hand(&s);
+}
+
+/* As -nographic has it: the console is the main loop's, what is typed for it waits. */
+static void test_mux(void)
+{
+    Stuck s = {0};
+
+    start(&s, behind_mux);
+    ask(&s, "typed\1c", "(godwit) ");
+    recover_by_hand(&s);
 }
 
 static void test_human_monitor_command(void)
@@ -118,7 +143,7 @@ static void test_human_monitor_command(void)
     g_autofree char *said = NULL;
     Stuck s = {0};
 
-    start(&s);
+    start(&s, own_terminal);
     text = qtest_hmp(s.to, "info migrate");
     g_assert_nonnull(strstr(text, "postcopy-paused"));
     said = qtest_hmp(s.to, "%s", recover);
@@ -132,7 +157,7 @@ static void test_other_lines_wait(void)
     g_autofree char *uri = g_strconcat("unix:", helpers_path("again"), NULL);
     Stuck s = {0};
 
-    start(&s);
+    start(&s, own_terminal);
     g_assert_cmpint(write(s.terminal, "info status\r", 12), ==, 12);
     qtest_qmp_assert_success(s.to, "{'execute': 'migrate-recover', 'arguments': {'uri': %s}}", uri);
     qtest_qmp_assert_success(s.from, "{'execute': 'migrate', 'arguments': {'uri': %s, 'resume': true}}", uri);
@@ -148,6 +173,7 @@ int main(int argc, char **argv)
 {
     helpers_init(&argc, &argv);
     g_test_add_func("/stuck-monitor/terminal", test_terminal);
+    g_test_add_func("/stuck-monitor/behind-a-mux", test_mux);
     g_test_add_func("/stuck-monitor/human-monitor-command", test_human_monitor_command);
     g_test_add_func("/stuck-monitor/other-lines-wait", test_other_lines_wait);
     return helpers_run();

@@ -17,6 +17,7 @@ typedef struct Reader {
     GString *got;
     size_t room;
     int opened, closed, breaks, in, out;
+    bool show_breaks; /* in @got */
 } Reader;
 
 static size_t can_read(void *opaque)
@@ -39,6 +40,9 @@ static void event(void *opaque, CharEvent event)
     r->opened += event == CHAR_EVENT_OPENED;
     r->closed += event == CHAR_EVENT_CLOSED;
     r->breaks += event == CHAR_EVENT_BREAK;
+    if (event == CHAR_EVENT_BREAK && r->show_breaks) {
+        g_string_append_c(r->got, '#');
+    }
     r->in += event == CHAR_EVENT_MUX_IN;
     r->out += event == CHAR_EVENT_MUX_OUT;
 }
@@ -489,6 +493,45 @@ static void test_mux_timestamps(void)
     g_assert_true(g_str_has_prefix(read_some(m.peer), "a\n[00:00:0"));
 }
 
+static void wait_for_length(GString *got, size_t len)
+{
+    while (__atomic_load_n(&got->len, __ATOMIC_ACQUIRE) < len) {
+        g_usleep(100);
+    }
+}
+
+/* The main loop does not turn while the monitor is typed to; what is for the port keeps its order until then. */
+static void test_mux_other_loop(void)
+{
+    EventLoop *loop = event_loop_new_thread("io", NULL);
+    g_auto(Mux) m = mux_new();
+
+    m.serial_fe = chardev_attach(m.chr, &handlers, &m.serial, NULL, NULL);
+    m.monitor_fe = chardev_attach(m.chr, &background, &m.monitor, loop, NULL);
+    send_text(m.peer, "typed\1b\1chelp\1c more\1cagain");
+    wait_for_length(m.monitor.got, 9);
+    g_assert_cmpint(m.serial.breaks, ==, 0);
+    g_assert_cmpuint(m.serial.got->len, ==, 0);
+    settle();
+    g_assert_cmpstr(m.serial.got->str, ==, "typed more");
+    g_assert_cmpint(m.serial.breaks, ==, 1);
+    g_assert_cmpstr(m.monitor.got->str, ==, "helpagain");
+    event_loop_call(loop, (EventFunc *)chardev_detach, m.monitor_fe);
+    send_text(m.peer, "\1c!"); /* nobody else is there */
+    run_until_length(m.serial.got, 11);
+}
+
+static void test_mux_break_keeps_its_place(void)
+{
+    g_auto(Mux) m = mux_new();
+
+    mux_attach(&m);
+    m.serial.show_breaks = true;
+    send_text(m.peer, "a\1bb\1bc");
+    run_until_length(m.serial.got, 5);
+    g_assert_cmpstr(m.serial.got->str, ==, "a#b#c");
+}
+
 static void test_ringbuf(void)
 {
     Chardev *chr = must("ring", "ringbuf,size=8");
@@ -538,9 +581,7 @@ static void test_other_loop(void)
     CharFrontend *fe = chardev_attach(chr, &handlers, &r, loop, NULL);
 
     send_text(peer, "abc");
-    while (__atomic_load_n(&r.got->len, __ATOMIC_ACQUIRE) < 3) {
-        g_usleep(100);
-    }
+    wait_for_length(r.got, 3);
     event_loop_call(loop, (EventFunc *)chardev_detach, fe);
     chardev_delete(chr, NULL);
     event_loop_free(loop);
@@ -570,6 +611,8 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/mux/escape-works-when-the-guest-takes-no-input",
                     test_mux_escape_past_a_hung_guest);
     g_test_add_func("/chardev/mux/x-ends-the-emulator", test_mux_quit);
+    g_test_add_func("/chardev/mux/a-front-end-on-another-loop-needs-no-main-loop", test_mux_other_loop);
+    g_test_add_func("/chardev/mux/a-break-keeps-its-place-in-the-input", test_mux_break_keeps_its_place);
     g_test_add_func("/chardev/mux/timestamps-start-lines", test_mux_timestamps);
     g_test_add_func("/chardev/ringbuf/keeps-the-last-bytes", test_ringbuf);
     g_test_add_func("/chardev/pty/carries-bytes-both-ways", test_pty);
