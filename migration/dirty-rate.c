@@ -215,7 +215,7 @@ static const Field calc_args[] = {
 
 static bool check_calc(const CalcArgs *a, GError **error)
 {
-    int64_t ms = a->unit ? a->calc_time : (a->calc_time > 1000 ? INT64_MAX : a->calc_time * 1000);
+    int64_t ms = a->unit ? a->calc_time : CLAMP(a->calc_time, 0, 1000) * 1000;
 
     if (ms < 50 || ms > 60000) {
         return fail(error, "calc-time is not between 50 ms and 60 s");

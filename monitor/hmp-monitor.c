@@ -287,15 +287,16 @@ HmpMonitor *hmp_monitor_new(Chardev *chr, EventLoop *io_loop, bool background, G
     return m;
 }
 
-static void leave_loop(void *opaque)
+/* On the loop: line_done() does not run any more. */
+static void end_on_loop(void *opaque)
 {
     HmpMonitor *m = opaque;
 
     chardev_detach(m->fe);
+    free_parts(m);
 }
 
 void hmp_monitor_free(HmpMonitor *m)
 {
-    event_loop_call(m->loop, leave_loop, m);
-    free_parts(m);
+    event_loop_call(m->loop, end_on_loop, m);
 }

@@ -109,9 +109,9 @@ static const QmpSessionOps session_ops = {
 
 static void free_parts(QmpMonitor *m)
 {
+    qmp_session_free(m->session); /* first: events use the output_bh */
     bh_free(m->run_bh);
     bh_free(m->output_bh);
-    qmp_session_free(m->session);
     g_free(m);
 }
 
@@ -133,16 +133,17 @@ QmpMonitor *qmp_monitor_new(Chardev *chr, EventLoop *io_loop, bool pretty, GErro
     return m;
 }
 
-static void leave_loop(void *opaque)
+/* On the loop: whatever of it was scheduled does not run any more. */
+static void end_on_loop(void *opaque)
 {
     QmpMonitor *m = opaque;
 
     send_output(m);
     chardev_detach(m->fe);
+    free_parts(m);
 }
 
 void qmp_monitor_free(QmpMonitor *m)
 {
-    event_loop_call(m->loop, leave_loop, m);
-    free_parts(m);
+    event_loop_call(m->loop, end_on_loop, m);
 }
