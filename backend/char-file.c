@@ -41,9 +41,13 @@ static bool file_open(Chardev *chr, GError **error)
     if (!f->path) {
         return fail(error, "option 'path' is missing");
     }
-    out = open(f->path, O_WRONLY | O_CREAT | O_CLOEXEC | (f->append ? O_APPEND : O_TRUNC), 0666);
+    out = char_open_output(chr, f->path, f->append);
     if (out < 0) {
         return fail_errno(error, errno, "cannot open '%s' for writing", f->path);
+    }
+    if (!char_set_nonblock(out, error)) { /* a named pipe that nobody empties must not stop the machine */
+        close(out);
+        return false;
     }
     if (f->input_path) {
         in = open(f->input_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -388,8 +388,10 @@ static void toggle_timestamps(MuxChardev *m)
     m->at_line_start = false;
 }
 
-static void send_break(MuxChardev *m)
+static void mux_send_break(Chardev *chr)
 {
+    MuxChardev *m = (MuxChardev *)chr;
+
     lock_acquire(&m->chr.lock);
     if (m->focus) {
         post_event_locked(m->focus, CHAR_EVENT_BREAK);
@@ -427,7 +429,7 @@ static void escape_command(MuxChardev *m, uint8_t c)
         break;
     case 'b':
     case 'B':
-        send_break(m);
+        mux_send_break(&m->chr);
         break;
     case 'c':
     case 'C':
@@ -624,7 +626,7 @@ CHARDEV_KIND(mux, .name = "mux", .help = "several users of one character device 
              .instance_size = sizeof(MuxChardev), .open = mux_open, .close = mux_close,
              .write_some = mux_write_some, .write_all = mux_write_all, .when_writable = mux_when_writable,
              .attached = mux_attached, .detached = mux_detached, .accept_input = mux_accept_input,
-             .set_echo = mux_set_echo, .filename = mux_filename, .many_frontends = true,
+             .set_echo = mux_set_echo, .send_break = mux_send_break, .filename = mux_filename, .many_frontends = true,
              .keep_open = true);
 
 Chardev *char_mux_new(const char *id, Chardev *base, GError **error)

@@ -24,7 +24,7 @@ static bool nographic, display_none;
 
 typedef struct CharRequest {
     const char *id;
-    bool mux, wants_monitor;
+    bool mux, wants_monitor, hot;
     const char *logfile;
     bool logappend;
 } CharRequest;
@@ -34,8 +34,7 @@ static bool open_log(Chardev *chr, const CharRequest *req, GError **error)
     if (!req->logfile) {
         return true;
     }
-    chr->log_fd =
-        open(req->logfile, O_WRONLY | O_CREAT | O_CLOEXEC | (req->logappend ? O_APPEND : O_TRUNC), 0666);
+    chr->log_fd = char_open_output(chr, req->logfile, req->logappend);
     return chr->log_fd >= 0 || fail_errno(error, errno, "cannot open log file '%s'", req->logfile);
 }
 
@@ -80,11 +79,6 @@ static Chardev *open_with_mux(Chardev *base, const CharRequest *req, GError **er
 {
     Chardev *mux;
 
-    if (chardev_find(req->id)) {
-        fail(error, "a character device '%s' exists already", req->id);
-        char_free(base);
-        return NULL;
-    }
     g_free(base->id);
     base->id = g_strconcat(req->id, "-base", NULL);
     base->created_for_mux = true;
@@ -101,6 +95,10 @@ static Chardev *make(const char *kind, CharRequest *req, GPtrArray *pairs, unsig
 {
     Chardev *chr = char_alloc(kind, req->id, error);
 
+    if (chr && req->hot) {
+        chr->hot = true;
+        char_set_option(chr, "wait", "off", NULL); /* the default of kinds that know it */
+    }
     for (unsigned i = skip; chr && pairs && i < pairs->len; i++) {
         const KeyValue *kv = pairs->pdata[i];
 
@@ -130,7 +128,7 @@ static const char *find_value(GPtrArray *pairs, const char *key)
     return NULL;
 }
 
-Chardev *chardev_new_from_options(const char *text, GError **error)
+static Chardev *new_from_options(const char *text, bool hot, GError **error)
 {
     g_autoptr(GPtrArray) pairs = options_split(text, "backend", error);
     const char *kind, *id;
@@ -146,7 +144,12 @@ Chardev *chardev_new_from_options(const char *text, GError **error)
     if (g_str_equal(kind, "serial") || g_str_equal(kind, "memory")) {
         kind = kind[0] == 'm' ? "ringbuf" : kind;
     }
-    return make(kind, &(CharRequest){.id = id}, pairs, 0, error);
+    return make(kind, &(CharRequest){.id = id, .hot = hot}, pairs, 0, error);
+}
+
+Chardev *chardev_new_from_options(const char *text, GError **error)
+{
+    return new_from_options(text, false, error);
 }
 
 /* --- short forms --- */
@@ -224,7 +227,11 @@ static Chardev *make_stdio(CharRequest *req, GError **error)
     Chardev *chr = char_alloc("stdio", req->id, error);
 
     /* a guest beside a monitor gets its Ctrl-C; on a plain stdio Ctrl-C ends the emulator */
-    if (!chr || !char_set_option(chr, "signal", req->mux ? "off" : "on", error)) {
+    if (!chr) {
+        return NULL;
+    }
+    if (!char_set_option(chr, "signal", req->mux ? "off" : "on", error)) {
+        char_free(chr);
         return NULL;
     }
     return req->mux ? open_with_mux(chr, req, error) : open_plain(chr, req, error);
@@ -531,7 +538,9 @@ static bool run_send_break(CommandContext *ctx, const void *args, void *reply, G
 {
     Chardev *chr = find_or_fail(((const ChardevIdArgs *)args)->id, error);
 
-    if (chr && chr->fe) {
+    if (chr && chr->ops->send_break) {
+        chr->ops->send_break(chr);
+    } else if (chr && chr->fe) {
         char_fe_event(chr->fe, CHAR_EVENT_BREAK);
     }
     return chr != NULL;
@@ -550,7 +559,7 @@ static const Field chardev_add_hmp_args[] = {
 
 static bool run_chardev_add_hmp(CommandContext *ctx, const void *args, void *reply, GError **error)
 {
-    return chardev_new_from_options(((const ChardevAddHmpArgs *)args)->options, error) != NULL;
+    return new_from_options(((const ChardevAddHmpArgs *)args)->options, true, error) != NULL;
 }
 
 COMMAND(chardev_add_hmp, .hmp = "chardev-add", .help = "add a character device, as after -chardev",
@@ -623,17 +632,15 @@ static bool run_chardev_add(CommandContext *ctx, const void *args, void *reply, 
         return fail(error, "'backend' lacks its 'type'");
     }
     if (g_str_equal(kind, "socket")) {
-        KeyValue *server = g_new0(KeyValue, 1), *wait = g_new0(KeyValue, 1);
+        KeyValue *server = g_new0(KeyValue, 1);
 
         *server = (KeyValue){g_strdup("server"), g_strdup("on")};
-        *wait = (KeyValue){g_strdup("wait"), g_strdup("off")};
         g_ptr_array_add(pairs, server);
-        g_ptr_array_add(pairs, wait);
     }
     if (data) {
         add_member(pairs, "data", data);
     }
-    return make(kind, &(CharRequest){.id = a->id}, pairs, 0, error) != NULL;
+    return make(kind, &(CharRequest){.id = a->id, .hot = true}, pairs, 0, error) != NULL;
 }
 
 COMMAND(chardev_add, .qmp = "chardev-add", .help = "add a character device", .args = chardev_add_args,

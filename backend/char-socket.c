@@ -22,6 +22,8 @@
 
 #include "util/error.h"
 
+#define CONNECT_MS 2000
+
 typedef struct SocketChardev {
     Chardev chr;
     /* options */
@@ -32,10 +34,13 @@ typedef struct SocketChardev {
     bool server, wait, nodelay;
     bool ipv4, ipv6;
     uint32_t reconnect_s, reconnect_ms;
+    bool patient; /* connect() may take its time: at the start of the process */
     /* loop */
     int listen_fd;
     Watch *listen_watch;
     GSource *reconnect;
+    int connecting_fd; /* -1: none is under way */
+    Watch *connecting_watch;
     bool bound_path; /* the path is ours to remove */
 } SocketChardev;
 
@@ -105,6 +110,11 @@ static ssize_t socket_write(Chardev *chr, const void *buf, size_t len)
 
 /* --- addresses --- */
 
+static int socket_type(const SocketChardev *s)
+{
+    return SOCK_STREAM | SOCK_CLOEXEC | (s->server || s->patient ? 0 : SOCK_NONBLOCK);
+}
+
 static bool unix_address(const SocketChardev *s, struct sockaddr_un *addr, socklen_t *len, GError **error)
 {
     size_t n = strlen(s->path);
@@ -160,7 +170,7 @@ static int unix_socket(SocketChardev *s, GError **error)
     if (!unix_address(s, &addr, &len, error)) {
         return -1;
     }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, socket_type(s), 0);
     if (fd < 0) {
         fail_errno(error, errno, "cannot make a socket");
         return -1;
@@ -196,7 +206,7 @@ static void set_nodelay(int fd)
 static int try_tcp(const SocketChardev *s, const struct addrinfo *ai)
 {
     int one = 1;
-    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(ai->ai_family, socket_type(s), 0);
     bool ok;
 
     if (fd < 0) {
@@ -206,7 +216,7 @@ static int try_tcp(const SocketChardev *s, const struct addrinfo *ai)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
         ok = bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, 1) == 0;
     } else {
-        ok = connect(fd, ai->ai_addr, ai->ai_addrlen) == 0;
+        ok = connect(fd, ai->ai_addr, ai->ai_addrlen) == 0 || errno == EINPROGRESS;
     }
     if (!ok) {
         int saved_errno = errno;
@@ -316,6 +326,12 @@ static bool wait_for_peer(SocketChardev *s, GError **error)
 
 static void stop_reconnecting(SocketChardev *s)
 {
+    watch_remove(s->connecting_watch);
+    s->connecting_watch = NULL;
+    if (s->connecting_fd >= 0) {
+        close(s->connecting_fd);
+        s->connecting_fd = -1;
+    }
     if (s->reconnect) {
         g_source_destroy(s->reconnect);
         g_source_unref(s->reconnect);
@@ -324,6 +340,30 @@ static void stop_reconnecting(SocketChardev *s)
 }
 
 static void schedule_reconnect(SocketChardev *s);
+
+/* 0 when it is connected, or errno. */
+static int connect_result(int fd)
+{
+    int result = 0;
+    socklen_t len = sizeof(result);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &len) < 0 ? errno : result;
+}
+
+static bool connect_ended(int fd, GIOCondition condition, void *opaque)
+{
+    SocketChardev *s = opaque;
+
+    s->connecting_watch = NULL;
+    s->connecting_fd = -1;
+    if (connect_result(fd) == 0) {
+        connected(s, fd);
+    } else {
+        close(fd);
+        schedule_reconnect(s);
+    }
+    return false;
+}
 
 static gboolean try_again(gpointer opaque)
 {
@@ -334,7 +374,8 @@ static gboolean try_again(gpointer opaque)
         return G_SOURCE_CONTINUE;
     }
     stop_reconnecting(s);
-    connected(s, fd);
+    s->connecting_fd = fd;
+    s->connecting_watch = event_loop_watch_fd(s->chr.loop, fd, G_IO_OUT, connect_ended, s);
     return G_SOURCE_REMOVE;
 }
 
@@ -368,7 +409,7 @@ static void socket_move(Chardev *chr)
 
     if (s->server) {
         start_listening(s);
-    } else if (s->reconnect) {
+    } else if (s->reconnect || s->connecting_fd >= 0) {
         schedule_reconnect(s);
     }
 }
@@ -383,6 +424,9 @@ static bool check_options(SocketChardev *s, GError **error)
     if ((s->path != NULL) + (s->port != NULL) + has_fd(s) > 1) {
         return fail(error, "options 'path', 'port' and 'fd' exclude each other");
     }
+    if (s->server && s->wait && s->chr.hot) {
+        return fail(error, "option 'wait' is on, but only a machine that is being started can wait for a peer");
+    }
     if (s->server && reconnect_ms(s) > 0) {
         return fail(error, "option 'reconnect' is for clients, 'server' is on");
     }
@@ -392,17 +436,46 @@ static bool check_options(SocketChardev *s, GError **error)
     return true;
 }
 
+/* The machine stands while a monitor's command tries: a peer far away has this long. */
+static bool await_connection(SocketChardev *s, int fd, GError **error)
+{
+    struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+    g_autofree char *address = address_text(s);
+    int result = poll(&pfd, 1, CONNECT_MS) > 0 ? connect_result(fd) : ETIMEDOUT;
+
+    return result == 0 || fail_errno(error, result, "cannot connect to '%s'", address);
+}
+
+static int open_first(SocketChardev *s, GError **error)
+{
+    int fd;
+
+    s->patient = !s->chr.hot;
+    fd = open_socket(s, error);
+    s->patient = false;
+    if (fd >= 0 && !s->server && !has_fd(s) && !await_connection(s, fd, error)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 static bool socket_open(Chardev *chr, GError **error)
 {
     SocketChardev *s = socket_of(chr);
     GError *first = NULL;
     int fd;
 
-    s->listen_fd = -1;
+    s->listen_fd = s->connecting_fd = -1;
     if (!check_options(s, error)) {
         return false;
     }
-    fd = open_socket(s, &first);
+    if (chr->hot && reconnect_ms(s) > 0) {
+        schedule_reconnect(s);
+        try_again(s);
+        return true;
+    }
+    fd = open_first(s, &first);
     if (fd < 0 && !s->server && reconnect_ms(s) > 0) {
         g_clear_error(&first);
         schedule_reconnect(s);

@@ -606,6 +606,9 @@ Chardev *char_alloc(const char *kind, const char *id, GError **error)
     if (!ops) {
         return NULL;
     }
+    if (chardev_find(id)) {
+        return fail_null(error, "a character device '%s' exists already", id);
+    }
     chr = g_malloc0(ops->instance_size);
     chr->ops = ops;
     chr->id = g_strdup(id);
@@ -635,13 +638,6 @@ bool char_set_option(Chardev *chr, const char *key, const char *value, GError **
 
 void char_free(Chardev *chr)
 {
-    chardev_flush(chr);
-    lock_acquire(&chr->lock);
-    unwatch_locked(chr);
-    lock_release(&chr->lock);
-    if (chr->ops->close) {
-        chr->ops->close(chr);
-    }
     if (chr->in_fd >= 0) {
         close(chr->in_fd);
     }
@@ -663,16 +659,23 @@ void char_free(Chardev *chr)
     g_free(chr);
 }
 
+static void close_and_free(Chardev *chr)
+{
+    chardev_flush(chr);
+    lock_acquire(&chr->lock);
+    unwatch_locked(chr);
+    lock_release(&chr->lock);
+    if (chr->ops->close) {
+        chr->ops->close(chr);
+    }
+    char_free(chr);
+}
+
 Chardev *char_open_and_add(Chardev *chr, GError **error)
 {
-    if (chr->id && chardev_find(chr->id)) {
-        fail(error, "a character device '%s' exists already", chr->id);
-        char_free(chr);
-        return NULL;
-    }
     if (!chr->ops->open(chr, error)) {
         error_context(error, "character device '%s'", chr->id);
-        char_free(chr);
+        close_and_free(chr);
         return NULL;
     }
     if (!chardevs) {
@@ -711,7 +714,7 @@ bool chardev_delete(Chardev *chr, GError **error)
         return fail(error, "character device '%s' is in use", chr->id);
     }
     g_ptr_array_remove(chardevs, chr);
-    char_free(chr);
+    close_and_free(chr);
     return true;
 }
 
@@ -751,4 +754,10 @@ bool char_set_nonblock(int fd, GError **error)
         return fail_errno(error, errno, "cannot make descriptor %d non-blocking", fd);
     }
     return true;
+}
+
+int char_open_output(const Chardev *chr, const char *path, bool append)
+{
+    /* a named pipe makes open() wait for a reader */
+    return open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC) | (chr->hot ? O_NONBLOCK : 0), 0666);
 }

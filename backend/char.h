@@ -21,7 +21,7 @@ typedef struct CharOps {
     const Field *options; /* -chardev NAME,option=value; offsets in the instance; NULL: none */
     /* Opens it.  What is ready at once calls char_connected() here. */
     bool (*open)(Chardev *chr, GError **error);
-    /* The chardev goes away: release what open() made.  The core has closed the connection. */
+    /* The chardev goes away, or open() failed: release what open() made.  The core has closed the connection. */
     void (*close)(Chardev *chr);
     /* Takes what the host takes now: bytes, or -1 with errno (EAGAIN: none now).  With chr->lock.  NULL:
      * write(out_fd). */
@@ -43,6 +43,7 @@ typedef struct CharOps {
     void (*accept_input)(Chardev *chr, CharFrontend *fe); /* kinds that hand out input themselves */
     void (*when_writable)(Chardev *chr); /* a front end waits to write; NULL: the core watches out_fd */
     void (*set_echo)(Chardev *chr, bool echo);
+    void (*send_break)(Chardev *chr); /* to whom it is for; NULL: the front end */
     char *(*filename)(Chardev *chr); /* NULL: the name of the kind */
     bool many_frontends;
     bool keep_open; /* the peer's end of file does not end the connection: output goes on (stdio, file) */
@@ -70,6 +71,7 @@ struct Chardev {
     const CharOps *ops;
     char *id;
     bool wants_monitor;
+    bool hot;             /* came after the start: opening it must not wait for anybody */
     bool created_for_mux; /* the hidden base of a mux: not listed */
     /* changed with the big lock while nobody is attached */
     EventLoop *loop;
@@ -89,12 +91,13 @@ struct Chardev {
     int log_fd; /* logfile=; -1: none */
 };
 
-/* A new one, not opened, in no list; NULL with @error when there is no such kind. */
+/* A new one, not opened, in no list; NULL with @error when there is no such kind, or @id is taken. */
 Chardev *char_alloc(const char *kind, const char *id, GError **error);
 /* Opens @chr and puts it in the list; frees it when that fails. */
 Chardev *char_open_and_add(Chardev *chr, GError **error);
 /* Sets options from KeyValues whose "backend", "id", "mux" have been taken out. */
 bool char_set_option(Chardev *chr, const char *key, const char *value, GError **error);
+/* One that was never opened: nothing of it is the outside's. */
 void char_free(Chardev *chr);
 
 /* The kind has a peer: its descriptors pass to the core.  Out may equal in; -1: that direction is the kind's.
@@ -117,5 +120,7 @@ void char_leave(bool taken);
 /* A mux over @base, under the name @id. */
 Chardev *char_mux_new(const char *id, Chardev *base, GError **error);
 bool char_set_nonblock(int fd, GError **error);
+/* Opens a file for writing, or -1 with errno. */
+int char_open_output(const Chardev *chr, const char *path, bool append);
 
 #endif

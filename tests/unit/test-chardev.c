@@ -7,6 +7,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -384,6 +385,136 @@ static void test_second_frontend_refused(void)
     chardev_delete(chr, NULL);
 }
 
+/* --- chardev-add, while a machine is there --- */
+
+/* NULL when it was added, or why not. */
+static char *add(const char *id, const char *backend)
+{
+    g_autofree char *text = g_strdup_printf("{\"id\": \"%s\", \"backend\": %s}", id, backend);
+    JsonNode *args = json_from_string(text, NULL);
+    CommandContext ctx = {0};
+    GError *error = NULL;
+    JsonNode *reply =
+        command_run_json(command_find_qmp("chardev-add"), &ctx, json_node_get_object(args), &error);
+    char *why = error ? g_strdup(error->message) : NULL;
+
+    g_clear_error(&error);
+    g_clear_pointer(&reply, json_node_unref);
+    json_node_unref(args);
+    return why;
+}
+
+static void test_refused_one_closes_nothing(void)
+{
+    Chardev *chr = must("taken", "null");
+    g_autofree char *why = add("taken", "{\"type\": \"socket\", \"data\": {}}");
+    g_autofree char *unknown = add("free", "{\"type\": \"socket\", \"data\": {\"colour\": 1}}");
+
+    g_assert_nonnull(strstr(why, "exists already"));
+    g_assert_nonnull(strstr(unknown, "colour"));
+    g_assert_cmpint(fcntl(STDIN_FILENO, F_GETFD), >=, 0);
+    chardev_delete(chr, NULL);
+}
+
+static void test_refused_one_keeps_the_log(void)
+{
+    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-log", NULL);
+    g_autofree char *backend = g_strdup_printf("{\"type\": \"null\", \"data\": {\"logfile\": \"%s\"}}", path);
+    g_autofree char *why = NULL, *text = NULL;
+    Chardev *chr = must("taken", "null");
+
+    g_assert_true(g_file_set_contents(path, "kept", -1, NULL));
+    why = add("taken", backend);
+    g_assert_nonnull(why);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "kept");
+    unlink(path);
+    chardev_delete(chr, NULL);
+}
+
+static int listen_at(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    unlink(path);
+    g_strlcpy(addr.sun_path, path, sizeof(addr.sun_path));
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), ==, 0);
+    g_assert_cmpint(listen(fd, 0), ==, 0);
+    return fd;
+}
+
+static void remove_by_id(const char *id)
+{
+    g_assert_true(chardev_delete(chardev_find(id), NULL));
+}
+
+/* Nobody accepts: the first waits in the queue, the second has no place there. */
+static void test_add_does_not_wait_for_a_listener(void)
+{
+    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-full", NULL);
+    g_autofree char *backend = g_strdup_printf(
+        "{\"type\": \"socket\", \"data\": {\"server\": false, \"addr\": {\"path\": \"%s\"}}}", path);
+    g_autofree char *again = g_strdup_printf(
+        "{\"type\": \"socket\", \"data\": {\"server\": false, \"reconnect\": 1, \"addr\": {\"path\": \"%s\"}}}",
+        path);
+    g_autofree char *why = NULL;
+    int listener = listen_at(path);
+
+    g_assert_null(add("one", backend));
+    why = add("two", backend);
+    g_assert_nonnull(strstr(why, path));
+    g_assert_null(add("three", again));
+    g_assert_false(chardev_is_connected(chardev_find("three")));
+    remove_by_id("one");
+    remove_by_id("three");
+    close(listener);
+    unlink(path);
+}
+
+static void test_reconnects(void)
+{
+    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-again", NULL);
+    g_autofree char *backend = g_strdup_printf(
+        "{\"type\": \"socket\", \"data\": {\"server\": false, \"reconnect-ms\": 10, \"addr\": {\"path\": \"%s\"}}}",
+        path);
+    int listener;
+
+    unlink(path);
+    g_assert_null(add("again", backend));
+    listener = listen_at(path);
+    while (!chardev_is_connected(chardev_find("again"))) {
+        event_loop_run_once(event_loop_main(), true);
+    }
+    remove_by_id("again");
+    close(listener);
+    unlink(path);
+}
+
+static void test_add_does_not_wait_for_a_peer(void)
+{
+    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-server", NULL);
+    g_autofree char *backend = g_strdup_printf(
+        "{\"type\": \"socket\", \"data\": {\"wait\": true, \"addr\": {\"path\": \"%s\"}}}", path);
+    g_autofree char *why = add("server", backend);
+
+    g_assert_nonnull(strstr(why, "'wait'"));
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
+static void test_add_does_not_wait_for_a_reader(void)
+{
+    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-fifo", NULL);
+    g_autofree char *backend = g_strdup_printf("{\"type\": \"file\", \"data\": {\"out\": \"%s\"}}", path);
+    g_autofree char *why = NULL;
+
+    unlink(path);
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    why = add("fifo", backend);
+    g_assert_nonnull(strstr(why, path));
+    unlink(path);
+}
+
 /* --- mux --- */
 
 typedef struct Mux {
@@ -521,6 +652,20 @@ static void test_mux_other_loop(void)
     run_until_length(m.serial.got, 11);
 }
 
+static void test_mux_passes_breaks_on(void)
+{
+    g_auto(Mux) m = mux_new();
+    const Command *send = command_find_qmp("chardev-send-break");
+    JsonObject *args = json_object_new();
+    CommandContext ctx = {0};
+
+    mux_attach(&m);
+    json_object_set_string_member(args, "id", chardev_id(m.chr));
+    json_node_unref(command_run_json(send, &ctx, args, NULL));
+    run_until(&m.serial.breaks, 1);
+    json_object_unref(args);
+}
+
 static void test_mux_break_keeps_its_place(void)
 {
     g_auto(Mux) m = mux_new();
@@ -606,6 +751,13 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/output/write-some-reports-full", test_write_some_reports_full);
     g_test_add_func("/chardev/output/is-bounded", test_output_is_bounded);
     g_test_add_func("/chardev/attach/second-front-end-is-refused", test_second_frontend_refused);
+    g_test_add_func("/chardev/add/one-that-is-refused-closes-nothing", test_refused_one_closes_nothing);
+    g_test_add_func("/chardev/add/one-that-is-refused-keeps-the-log", test_refused_one_keeps_the_log);
+    g_test_add_func("/chardev/add/waits-for-no-listener", test_add_does_not_wait_for_a_listener);
+    g_test_add_func("/chardev/add/waits-for-no-peer", test_add_does_not_wait_for_a_peer);
+    g_test_add_func("/chardev/add/waits-for-no-reader", test_add_does_not_wait_for_a_reader);
+    g_test_add_func("/chardev/add/connects-again", test_reconnects);
+    g_test_add_func("/chardev/mux/chardev-send-break-reaches-the-focus", test_mux_passes_breaks_on);
     g_test_add_func("/chardev/mux/escapes", test_mux_escapes);
     g_test_add_func("/chardev/mux/escape-may-be-split-over-reads", test_mux_escape_split_over_reads);
     g_test_add_func("/chardev/mux/escape-works-when-the-guest-takes-no-input",
