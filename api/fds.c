@@ -289,8 +289,11 @@ int fdset_open_path(const char *path, int flags, unsigned mode, GError **error)
     if (fdset_is_path(path)) {
         return fdset_open(path, flags, error);
     }
-    int fd = open(path, flags | O_CLOEXEC, mode);
-    if (fd < 0) {
+    /* a named pipe would wait for its other end, with all locks held */
+    int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, mode);
+    if (fd < 0 && errno == ENXIO) {
+        fail(error, "could not open '%s': nobody reads from that pipe", path);
+    } else if (fd < 0) {
         fail_errno(error, errno, "could not open '%s'", path);
     }
     return fd;

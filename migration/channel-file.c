@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -72,6 +73,12 @@ static int open_for_reading(const char *path, GError **error)
     return fd;
 }
 
+/* A named pipe that nobody has written to looks like one that has ended: not before somebody does. */
+static bool await_writer(Channel *channel, GError **error)
+{
+    return channel_poll(channel, channel->in_fd, POLLIN, error);
+}
+
 static Channel *open_file(const char *rest, bool incoming, GError **error)
 {
     g_autofree char *path = NULL;
@@ -88,6 +95,9 @@ static Channel *open_file(const char *rest, bool incoming, GError **error)
     }
     channel = incoming ? channel_new(fd, -1) : channel_new(-1, fd);
     channel_classify(channel);
+    if (incoming && !channel->seekable) {
+        channel->prepare = await_writer;
+    }
     if (!channel->seekable && offset) {
         fail(error, "offset needs a regular file");
     } else if (!channel_can_seek(channel, error)) {

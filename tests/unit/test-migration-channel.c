@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Large things are not copied: memory that is lent (migration/channel-lend.c), reads past the reader's buffer. */
+#include <fcntl.h>
 #include <glib.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "migration/channel.h"
@@ -249,6 +251,56 @@ static void test_small_things_in_a_row_take_few_calls(void)
     free(memory);
 }
 
+/* --- named pipes: opened by commands, which wait for nobody --- */
+
+static char *make_fifo(void)
+{
+    char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-channel-fifo", NULL);
+
+    unlink(path);
+    g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+    return path;
+}
+
+static void test_pipe_without_a_reader_is_refused(void)
+{
+    g_autofree char *path = make_fifo();
+    g_autofree char *uri = g_strconcat("file:", path, NULL);
+    GError *error = NULL;
+
+    g_assert_null(channel_open(uri, false, &error));
+    g_assert_nonnull(strstr(error->message, path));
+    g_error_free(error);
+    unlink(path);
+}
+
+static gpointer write_to_pipe(gpointer path)
+{
+    int fd = open(path, O_WRONLY);
+
+    g_assert_cmpint(write(fd, "word", 4), ==, 4);
+    close(fd);
+    return NULL;
+}
+
+static void test_pipe_waits_for_its_writer_later(void)
+{
+    g_autofree char *path = make_fifo();
+    g_autofree char *uri = g_strconcat("file:", path, NULL);
+    GError *error = NULL;
+    Channel *in = channel_open(uri, true, &error);
+    GThread *writer;
+    char word[4];
+
+    g_assert_no_error(error);
+    writer = g_thread_new("writer", write_to_pipe, path);
+    g_assert_true(channel_prepare(in, NULL));
+    g_assert_cmpint(channel_readv(in, &(struct iovec){word, 4}, 1, NULL), ==, 4);
+    g_thread_join(writer);
+    channel_free(in);
+    unlink(path);
+}
+
 #define TEST(path, name) g_test_add_func("/migration-channel/" path, test_##name)
 
 int main(int argc, char **argv)
@@ -262,6 +314,8 @@ int main(int argc, char **argv)
     TEST("lend/cancel-ends-the-wait", cancel_ends_the_wait);
     TEST("lend/peer-that-went-is-an-error", peer_that_went_is_an_error);
     TEST("lend/without-a-pipe-it-is-copied", without_a_pipe_it_is_copied);
+    TEST("file/pipe-without-a-reader-is-refused", pipe_without_a_reader_is_refused);
+    TEST("file/pipe-waits-for-its-writer-later", pipe_waits_for_its_writer_later);
     TEST("reader/head-takes-little-of-what-follows", head_takes_little_of_what_follows);
     TEST("reader/small-things-in-a-row-take-few-calls", small_things_in_a_row_take_few_calls);
     return g_test_run();
