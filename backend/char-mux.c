@@ -487,9 +487,27 @@ static void mux_read(void *opaque, const uint8_t *buf, size_t len)
     }
 }
 
+/* A new peer: if nobody takes what the last one typed, the new one's escapes have to get through all the same. */
+static void make_room(MuxChardev *m)
+{
+    LOCK_GUARD(&m->chr.lock);
+    MuxFrontend *f = m->focus;
+
+    if (f && waiting(f) == MUX_INPUT_SIZE) {
+        f->consumed = f->produced;
+        for (unsigned i = 0; i < f->n_events; i++) {
+            f->events[i].at = f->produced;
+        }
+    }
+}
+
 static void base_event(void *opaque, CharEvent event)
 {
     MuxChardev *m = opaque;
+
+    if (event == CHAR_EVENT_OPENED) {
+        make_room(m);
+    }
 
     if (event == CHAR_EVENT_OPENED || event == CHAR_EVENT_CLOSED) {
         atomic_set(&m->chr.connected, event == CHAR_EVENT_OPENED);

@@ -2,7 +2,8 @@
 /*
  * socket: a unix or TCP stream, as server or client.
  *
- * A server has one peer at a time and listens again when it left.  A client may reconnect on its own.
+ * A server has one peer at a time and listens again when it left; input it left behind waits to be taken until the next
+ * one comes.  A client may reconnect on its own.
  * Descriptors sent over a unix socket are kept for chardev_get_fds().
  */
 #include "char.h"
@@ -291,8 +292,13 @@ static void connected(SocketChardev *s, int fd)
 static bool peer_waits(int fd, GIOCondition condition, void *opaque)
 {
     SocketChardev *s = opaque;
-    int peer = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int peer;
 
+    if (chardev_is_connected(&s->chr)) { /* to one that has left: its place is needed */
+        char_end_connection(&s->chr);
+        return false; /* a new watch looks */
+    }
+    peer = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (peer < 0) {
         return true;
     }
@@ -307,6 +313,15 @@ static void start_listening(SocketChardev *s)
     s->listen_watch = NULL;
     if (s->listen_fd >= 0 && !chardev_is_connected(&s->chr)) {
         s->listen_watch = event_loop_watch_fd(s->chr.loop, s->listen_fd, G_IO_IN, peer_waits, s);
+    }
+}
+
+static void socket_hung_up(Chardev *chr)
+{
+    SocketChardev *s = socket_of(chr);
+
+    if (s->listen_fd >= 0 && !s->listen_watch) {
+        s->listen_watch = event_loop_watch_fd(chr->loop, s->listen_fd, G_IO_IN, peer_waits, s);
     }
 }
 
@@ -551,4 +566,4 @@ static const Field socket_options[] = {
 
 CHARDEV_KIND(socket, .name = "socket", .help = "a unix or TCP socket", .instance_size = sizeof(SocketChardev),
              .options = socket_options, .open = socket_open, .close = socket_close, .read = socket_read,
-             .write = socket_write, .ended = socket_ended, .move = socket_move, .filename = socket_filename);
+             .write = socket_write, .ended = socket_ended, .hung_up = socket_hung_up, .move = socket_move, .filename = socket_filename);

@@ -73,6 +73,17 @@ static ssize_t kind_read(Chardev *chr, void *buf, size_t len)
     return n;
 }
 
+static bool peer_hung_up(int fd, GIOCondition condition, void *opaque)
+{
+    Chardev *chr = opaque;
+
+    lock_acquire(&chr->lock);
+    chr->hung_up_watch = NULL;
+    lock_release(&chr->lock);
+    chr->ops->hung_up(chr);
+    return false;
+}
+
 /* Whether the input watch may sleep: the front end takes nothing and nobody asked again meanwhile. */
 static bool input_sleeps(Chardev *chr)
 {
@@ -82,6 +93,9 @@ static bool input_sleeps(Chardev *chr)
         return false;
     }
     chr->in_watch = NULL;
+    if (chr->ops->hung_up && !chr->hung_up_watch) {
+        chr->hung_up_watch = event_loop_watch_fd(chr->loop, chr->in_fd, G_IO_HUP | POLLRDHUP, peer_hung_up, chr);
+    }
     return true;
 }
 
@@ -144,6 +158,8 @@ static bool input_ready(int fd, GIOCondition condition, void *opaque)
 static void watch_input_locked(Chardev *chr)
 {
     if (!chr->in_watch && chr->connected && chr->in_fd >= 0 && chr->fe && chr->fe->handlers->can_read) {
+        watch_remove(chr->hung_up_watch);
+        chr->hung_up_watch = NULL;
         chr->in_watch = event_loop_watch_fd(chr->loop, chr->in_fd, G_IO_IN | G_IO_HUP, input_ready, chr);
     }
 }
@@ -152,7 +168,8 @@ static void unwatch_locked(Chardev *chr)
 {
     watch_remove(chr->in_watch);
     watch_remove(chr->out_watch);
-    chr->in_watch = chr->out_watch = NULL;
+    watch_remove(chr->hung_up_watch);
+    chr->in_watch = chr->out_watch = chr->hung_up_watch = NULL;
 }
 
 void char_watch_input(Chardev *chr)
@@ -538,7 +555,8 @@ void chardev_detach(CharFrontend *fe)
     } else {
         LOCK_GUARD(&chr->lock);
         watch_remove(chr->in_watch);
-        chr->in_watch = NULL;
+        watch_remove(chr->hung_up_watch);
+        chr->in_watch = chr->hung_up_watch = NULL;
         chr->fe = NULL;
     }
     bh_free(fe->opened_bh);

@@ -36,6 +36,8 @@ typedef struct CharOps {
      * ended.  On the loop's thread.
      */
     void (*ended)(Chardev *chr);
+    /* The peer has left, but its last input is still to be taken.  NULL: that is found out then.  On the loop's thread. */
+    void (*hung_up)(Chardev *chr);
     /* chr->loop changed: move watches of your own. */
     void (*move)(Chardev *chr);
     void (*attached)(Chardev *chr, CharFrontend *fe); /* mux */
@@ -82,6 +84,7 @@ struct Chardev {
     bool connected; /* atomic to read without it */
     bool input_kicked; /* accept_input came since can_read() was last asked */
     Watch *in_watch, *out_watch;
+    Watch *hung_up_watch; /* while nobody takes input */
     BottomHalf *ended_bh;    /* runs char_end_connection() on the loop */
     BottomHalf *writable_bh; /* runs the writable callbacks on the loop */
     GByteArray *out;         /* output that waits; out_done bytes of it are sent */

@@ -326,6 +326,34 @@ static void count_calls(void *opaque)
     ++*(int *)opaque;
 }
 
+/* The guest hangs; its console is closed and opened again. */
+static void test_next_peer_past_input_nobody_takes(void)
+{
+    g_autofree char *path = temp_path("next");
+    g_autofree char *text = g_strdup_printf("unix:%s,server=on,wait=off", path);
+    g_auto(Reader) r = reader(0);
+    Chardev *chr = must("console", text);
+    CharFrontend *fe = chardev_attach(chr, &handlers, &r, NULL, NULL);
+    int peer = connect_to(path);
+
+    send_text(peer, "for nobody");
+    run_until(&r.opened, 1);
+    settle();
+    close(peer);
+    settle();
+    g_assert_cmpint(r.closed, ==, 0); /* it may still be taken */
+    peer = connect_to(path);
+    run_until(&r.opened, 2);
+    r.room = 64;
+    send_text(peer, "hello");
+    chardev_accept_input(fe);
+    run_until_length(r.got, 5);
+    g_assert_cmpstr(r.got->str, ==, "hello");
+    chardev_detach(fe);
+    chardev_delete(chr, NULL);
+    close(peer);
+}
+
 static void test_write_some_reports_full(void)
 {
     int peer, calls = 0;
@@ -418,7 +446,7 @@ static void test_refused_one_closes_nothing(void)
 
 static void test_refused_one_keeps_the_log(void)
 {
-    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-log", NULL);
+    g_autofree char *path = temp_path("log");
     g_autofree char *backend = g_strdup_printf("{\"type\": \"null\", \"data\": {\"logfile\": \"%s\"}}", path);
     g_autofree char *why = NULL, *text = NULL;
     Chardev *chr = must("taken", "null");
@@ -452,7 +480,7 @@ static void remove_by_id(const char *id)
 /* Nobody accepts: the first waits in the queue, the second has no place there. */
 static void test_add_does_not_wait_for_a_listener(void)
 {
-    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-full", NULL);
+    g_autofree char *path = temp_path("full");
     g_autofree char *backend = g_strdup_printf(
         "{\"type\": \"socket\", \"data\": {\"server\": false, \"addr\": {\"path\": \"%s\"}}}", path);
     g_autofree char *again = g_strdup_printf(
@@ -474,7 +502,7 @@ static void test_add_does_not_wait_for_a_listener(void)
 
 static void test_reconnects(void)
 {
-    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-again", NULL);
+    g_autofree char *path = temp_path("again");
     g_autofree char *backend = g_strdup_printf(
         "{\"type\": \"socket\", \"data\": {\"server\": false, \"reconnect-ms\": 10, \"addr\": {\"path\": \"%s\"}}}",
         path);
@@ -493,7 +521,7 @@ static void test_reconnects(void)
 
 static void test_add_does_not_wait_for_a_peer(void)
 {
-    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-server", NULL);
+    g_autofree char *path = temp_path("server");
     g_autofree char *backend = g_strdup_printf(
         "{\"type\": \"socket\", \"data\": {\"wait\": true, \"addr\": {\"path\": \"%s\"}}}", path);
     g_autofree char *why = add("server", backend);
@@ -504,7 +532,7 @@ static void test_add_does_not_wait_for_a_peer(void)
 
 static void test_add_does_not_wait_for_a_reader(void)
 {
-    g_autofree char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-fifo", NULL);
+    g_autofree char *path = temp_path("fifo");
     g_autofree char *backend = g_strdup_printf("{\"type\": \"file\", \"data\": {\"out\": \"%s\"}}", path);
     g_autofree char *why = NULL;
 
@@ -598,6 +626,27 @@ static void test_mux_escape_past_a_hung_guest(void)
     chardev_accept_input(m.serial_fe);
     run_until_length(m.serial.got, 5);
     g_assert_cmpstr(m.serial.got->str, ==, "typed");
+}
+
+/* More than the mux keeps: what the next peer types gets through. */
+static void test_mux_next_peer_past_a_hung_guest(void)
+{
+    g_autofree char *path = temp_path("console");
+    g_autofree char *text = g_strdup_printf("mon:unix:%s,server=on,wait=off", path);
+    g_autofree char *paste = g_strnfill(10000, 'x');
+    g_auto(Mux) m = {.serial = reader(0), .monitor = reader(4096), .chr = must("hung", text)};
+
+    mux_attach(&m);
+    m.peer = connect_to(path);
+    send_text(m.peer, paste);
+    run_until(&m.monitor.opened, 1);
+    settle();
+    close(m.peer);
+    m.peer = connect_to(path);
+    run_until(&m.monitor.opened, 2);
+    send_text(m.peer, "\1chelp");
+    run_until_length(m.monitor.got, 4);
+    g_assert_cmpstr(m.monitor.got->str, ==, "help");
 }
 
 static void test_mux_quit(void)
@@ -748,6 +797,8 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/socket/tcp-carries-bytes", test_tcp_loopback);
     g_test_add_func("/chardev/socket/descriptors-arrive-with-input", test_fds_arrive);
     g_test_add_func("/chardev/input/waits-for-room", test_input_waits_for_room);
+    g_test_add_func("/chardev/input/what-nobody-takes-does-not-keep-the-next-peer-out",
+                    test_next_peer_past_input_nobody_takes);
     g_test_add_func("/chardev/output/write-some-reports-full", test_write_some_reports_full);
     g_test_add_func("/chardev/output/is-bounded", test_output_is_bounded);
     g_test_add_func("/chardev/attach/second-front-end-is-refused", test_second_frontend_refused);
@@ -762,6 +813,8 @@ int main(int argc, char **argv)
     g_test_add_func("/chardev/mux/escape-may-be-split-over-reads", test_mux_escape_split_over_reads);
     g_test_add_func("/chardev/mux/escape-works-when-the-guest-takes-no-input",
                     test_mux_escape_past_a_hung_guest);
+    g_test_add_func("/chardev/mux/escape-of-the-next-peer-works-when-the-guest-takes-no-input",
+                    test_mux_next_peer_past_a_hung_guest);
     g_test_add_func("/chardev/mux/x-ends-the-emulator", test_mux_quit);
     g_test_add_func("/chardev/mux/a-front-end-on-another-loop-needs-no-main-loop", test_mux_other_loop);
     g_test_add_func("/chardev/mux/a-break-keeps-its-place-in-the-input", test_mux_break_keeps_its_place);
