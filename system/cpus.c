@@ -439,27 +439,13 @@ void cpus_end_threads(void)
 
 /* --- all of them --- */
 
-static bool all_stopped(void)
+/* Asks all to stop, and says whether they have. */
+static bool stop_all(void)
 {
     bool all = true;
     CPUState *cpu;
     int i;
 
-    CPU_FOREACH (cpu, i) {
-        if (cpu->created && !cpu->stopped) {
-            all = false;
-            cpu_kick(cpu);
-        }
-    }
-    return all;
-}
-
-void pause_all_vcpus(void)
-{
-    CPUState *cpu;
-    int i;
-
-    trace(cpus_pause);
     clock_virtual_enable(false);
     CPU_FOREACH (cpu, i) {
         if (cpu == current_cpu || !cpu->created) {
@@ -467,12 +453,20 @@ void pause_all_vcpus(void)
             atomic_set(&cpu->stopped, true);
         } else if (!cpu->stopped) {
             atomic_set(&cpu->stop, true);
+            cpu_kick(cpu);
+            all = false;
         }
     }
+    return all;
+}
+
+void pause_all_vcpus(void)
+{
+    trace(cpus_pause);
     if (current_cpu) {
         cpu_exit(current_cpu);
     }
-    while (!all_stopped()) {
+    while (!stop_all()) { /* asks again: another thread may have resumed them meanwhile */
         bql_wait(&pause_cond);
     }
 }
@@ -492,6 +486,7 @@ void resume_all_vcpus(void)
         atomic_set(&cpu->stopped, false);
         cpu_kick(cpu);
     }
+    cond_broadcast(&pause_cond); /* to whoever waits for a stop */
 }
 
 /* --- throttle: each vCPU runs SLICE, then sleeps so that the sleep has the share asked for --- */

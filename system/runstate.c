@@ -310,19 +310,26 @@ static void reset_if_requested(void)
 
 bool vm_stop(RunState state)
 {
+    bool changed = false;
+
     if (current_cpu) {
         /* a vCPU cannot wait for itself: the main loop stops it soon */
         request(&stop_requested, state, "stop");
         cpu_exit(current_cpu);
         return true;
     }
-    if (!runstate_is_running()) {
+    do {
+        if (runstate_is_running()) {
+            if (!change_state(state)) {
+                return false;
+            }
+            changed = true;
+        }
+        pause_all_vcpus(); /* also when it was stopped: who did that may still be waiting for them */
+    } while (runstate_is_running()); /* another thread let it run while this one waited */
+    if (!changed) {
         return true;
     }
-    if (!change_state(state)) {
-        return false;
-    }
-    pause_all_vcpus();
     reset_if_requested();
     notify_change(false);
     event_emit(&event_stop, NULL);
@@ -331,11 +338,14 @@ bool vm_stop(RunState state)
 
 bool vm_stop_force_state(RunState state)
 {
+    if (!runstate_is_running()) {
+        if (!change_state(state)) {
+            return false;
+        }
+        pause_all_vcpus(); /* as above */
+    }
     if (runstate_is_running()) {
         return vm_stop(state);
-    }
-    if (!change_state(state)) {
-        return false;
     }
     notify_change(false); /* images are let go when the machine leaves, also when it was stopped before */
     return true;

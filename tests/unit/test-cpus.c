@@ -61,6 +61,13 @@ static const CpuOps toy_ops = {
 };
 CPU_MODEL(toy, .name = "toy", .help = "counts", .ops = &toy_ops);
 
+static uint64_t busy_until_turn; /* atomic: of vCPU 0, which does not leave before */
+
+static bool is_busy(const ToyCpu *t)
+{
+    return t->parent.index == 0 && atomic_read(&t->turns) < atomic_read(&busy_until_turn);
+}
+
 static void toy_exec(CPUState *cpu)
 {
     ToyCpu *t = toy(cpu);
@@ -73,7 +80,7 @@ static void toy_exec(CPUState *cpu)
     do {
         atomic_add(&t->turns, 1);
         cpu_count_dirty_page(cpu); /* each turn writes to another page */
-    } while (!atomic_read(&cpu->exit_request) && !t->naps);
+    } while ((!atomic_read(&cpu->exit_request) && !t->naps) || is_busy(t));
     atomic_set(&t->inside, 0);
     cpu_exec_end(cpu);
     cpu->halted = t->naps;
@@ -130,6 +137,65 @@ static void test_stop_stops_all(void)
         g_assert_cmpuint(atomic_read(&toy(cpu_get(i))->inside), ==, 0);
     }
     g_assert_cmpuint(turns(0), ==, before);
+}
+
+static void assert_all_stopped(void)
+{
+    for (int i = 0; i < N_CPUS; i++) {
+        g_assert_true(cpu_get(i)->stopped);
+        g_assert_cmpuint(atomic_read(&toy(cpu_get(i))->inside), ==, 0);
+    }
+}
+
+/* Gets the big lock when the other thread waits for the vCPUs. */
+static gpointer start_thread(gpointer opaque)
+{
+    bql_lock();
+    vm_start();
+    atomic_set(&busy_until_turn, 0);
+    bql_unlock();
+    return NULL;
+}
+
+/* As a migration that fails lets the machine go on while a user stops it. */
+static void test_stop_meets_a_start(void)
+{
+    GThread *thread;
+
+    vm_start();
+    wait_for_turn(0);
+    atomic_set(&busy_until_turn, UINT64_MAX);
+    thread = g_thread_new("start", start_thread, NULL);
+    g_assert_true(vm_stop(RUN_STATE_PAUSED));
+    g_assert_cmpint(runstate_get(), ==, RUN_STATE_PAUSED);
+    assert_all_stopped();
+    g_thread_join(thread);
+}
+
+static gpointer stop_thread(gpointer opaque)
+{
+    bql_lock();
+    g_assert_true(vm_stop_force_state(RUN_STATE_FINISH_MIGRATE));
+    assert_all_stopped();
+    bql_unlock();
+    return NULL;
+}
+
+/* As a migration switches over while a user stops the machine. */
+static void test_stop_meets_a_stop(void)
+{
+    GThread *thread;
+
+    vm_start();
+    wait_for_turn(0);
+    atomic_set(&busy_until_turn, turns(0) + 1000000);
+    thread = g_thread_new("stop", stop_thread, NULL);
+    g_assert_true(vm_stop(RUN_STATE_PAUSED));
+    assert_all_stopped();
+    bql_unlock();
+    g_thread_join(thread);
+    bql_lock();
+    runstate_set(RUN_STATE_PAUSED);
 }
 
 static void test_virtual_clock_stands_while_stopped(void)
@@ -438,6 +504,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cpus/new/options-set-properties", test_options_set_properties);
     g_test_add_func("/cpus/new/unknown-model-fails", test_unknown_model_fails);
     g_test_add_func("/cpus/stop/stops-all", test_stop_stops_all);
+    g_test_add_func("/cpus/stop/one-that-meets-a-start", test_stop_meets_a_start);
+    g_test_add_func("/cpus/stop/one-that-meets-a-stop-waits-too", test_stop_meets_a_stop);
     g_test_add_func("/cpus/stop/virtual-clock-stands", test_virtual_clock_stands_while_stopped);
     g_test_add_func("/cpus/queued-work/runs-on-the-cpu", test_work_runs_on_the_cpu);
     g_test_add_func("/cpus/wfi/interrupt-ends-it", test_interrupt_ends_wfi);
