@@ -44,12 +44,24 @@ static bool is_named(int fd, const char *path)
            by_fd.st_ino == by_path.st_ino;
 }
 
+static bool is_regular(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 static int open_and_lock(const char *path, GError **error)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 
     if (fd < 0) {
         fail_errno(error, errno, "cannot open pid file '%s'", path);
+        return -1;
+    }
+    if (!is_regular(fd)) { /* /dev/null is not ours to remove in the end */
+        fail(error, "pid file '%s' is no regular file", path);
+        close(fd);
         return -1;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/fds.h"
@@ -38,11 +39,19 @@ static bool lock_for_writing(int fd)
     return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; /* no locks there: nobody can have one */
 }
 
+static bool is_regular(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 static int open_for_writing(const char *path, uint64_t offset, GError **error)
 {
     int fd = fdset_open_path(path, O_WRONLY | O_CREAT, 0600, error);
 
-    if (fd < 0 || fdset_is_path(path) || lock_for_writing(fd)) {
+    /* nobody's memory is in a device: /dev/null must not be replaced because somebody else writes to it, too */
+    if (fd < 0 || fdset_is_path(path) || !is_regular(fd) || lock_for_writing(fd)) {
         return fd;
     }
     close(fd);

@@ -295,6 +295,7 @@ CASES = [
     ('-pidfile no/such/folder/p', 'no/such/folder/p'),
     ('-pidfile folder', 'folder'),
     ('-pidfile ""', '-pidfile'),
+    ('-pidfile pipe', "'pipe'", 'regular'),
     ('-uuid nonsense', "'nonsense'"),
     ('-rtc base=1999', 'base=1999'),
     ('-run-with exit=on', "'exit'"),
@@ -349,6 +350,7 @@ def make_files(folder):
         with open(os.path.join(folder, name), 'wb') as out:
             out.write(data)
     os.mkdir(os.path.join(folder, 'folder'))
+    os.mkfifo(os.path.join(folder, 'pipe'))
 
 
 def snapshot(folder):

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -274,6 +275,23 @@ static void test_pipe_without_a_reader_is_refused(void)
     unlink(path);
 }
 
+static void test_device_in_use_stays(void)
+{
+    g_autofree char *path = make_fifo();
+    g_autofree char *uri = g_strconcat("file:", path, NULL);
+    int other = open(path, O_RDWR);
+    struct stat st;
+    Channel *out;
+
+    g_assert_cmpint(flock(other, LOCK_EX), ==, 0);
+    out = channel_open(uri, false, NULL);
+    g_assert_nonnull(out);
+    g_assert_true(stat(path, &st) == 0 && S_ISFIFO(st.st_mode));
+    channel_free(out);
+    close(other);
+    unlink(path);
+}
+
 static gpointer write_to_pipe(gpointer path)
 {
     int fd = open(path, O_WRONLY);
@@ -315,6 +333,7 @@ int main(int argc, char **argv)
     TEST("lend/peer-that-went-is-an-error", peer_that_went_is_an_error);
     TEST("lend/without-a-pipe-it-is-copied", without_a_pipe_it_is_copied);
     TEST("file/pipe-without-a-reader-is-refused", pipe_without_a_reader_is_refused);
+    TEST("file/device-in-use-stays", device_in_use_stays);
     TEST("file/pipe-waits-for-its-writer-later", pipe_waits_for_its_writer_later);
     TEST("reader/head-takes-little-of-what-follows", head_takes_little_of_what_follows);
     TEST("reader/small-things-in-a-row-take-few-calls", small_things_in_a_row_take_few_calls);
