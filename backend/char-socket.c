@@ -9,6 +9,7 @@
 #include "char.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -266,15 +267,38 @@ static int tcp_socket(SocketChardev *s, GError **error)
     return fd;
 }
 
+/* accept() on anything else would fail again and again. */
+static bool check_socket(const SocketChardev *s, GError **error)
+{
+    int listens = 0;
+    socklen_t len = sizeof(listens);
+
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0) {
+        return fail_errno(error, errno, "cannot use descriptor %d", (int)s->fd);
+    }
+    return (listens != 0) == s->server ||
+           fail(error, "descriptor %d %s: 'server' must be %s", (int)s->fd,
+                listens ? "listens" : "does not listen", listens ? "on" : "off");
+}
+
+static int open_given(const SocketChardev *s, GError **error)
+{
+    int fd;
+
+    if (!check_socket(s, error)) {
+        return -1;
+    }
+    fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) {
+        fail_errno(error, errno, "cannot use descriptor %d", (int)s->fd);
+    }
+    return fd;
+}
+
 static int open_socket(SocketChardev *s, GError **error)
 {
     if (has_fd(s)) {
-        int fd = dup(s->fd);
-
-        if (fd < 0) {
-            fail_errno(error, errno, "cannot use descriptor %d", (int)s->fd);
-        }
-        return fd;
+        return open_given(s, error);
     }
     return s->path ? unix_socket(s, error) : tcp_socket(s, error);
 }

@@ -227,6 +227,8 @@ CASES = [
     ('-chardev socket,id=c,host=no.such.host.invalid,port=1', 'no.such.host.invalid'),
     ('-chardev socket,id=c,path=s,sever=on', "'sever'", "'server'"),
     ('-chardev socket,id=c,fd=77', '77'),
+    ('-chardev socket,id=c,fd=0', 'descriptor 0', 'socket'),
+    ('-chardev socket,id=c,fd=0,server=on,wait=off', 'descriptor 0', 'socket'),
     ('-chardev file,id=c', "'path'"),
     ('-chardev file,id=c,path=folder', "'folder'"),
     ('-chardev file,id=c,path=no/such/folder/f', 'no/such/folder/f'),
