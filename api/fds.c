@@ -292,7 +292,7 @@ int fdset_open_path(const char *path, int flags, unsigned mode, GError **error)
     /* a named pipe would wait for its other end, with all locks held */
     int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, mode);
     if (fd < 0 && errno == ENXIO) {
-        fail(error, "could not open '%s': nobody reads from that pipe", path);
+        fail(error, "could not open '%s': it is a socket, or a pipe that nobody reads from", path);
     } else if (fd < 0) {
         fail_errno(error, errno, "could not open '%s'", path);
     }

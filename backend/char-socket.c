@@ -318,7 +318,7 @@ static bool peer_waits(int fd, GIOCondition condition, void *opaque)
     SocketChardev *s = opaque;
     int peer;
 
-    if (chardev_is_connected(&s->chr)) { /* to one that has left: its place is needed */
+    if (s->chr.in_fd >= 0) { /* of one that has left: its place is needed */
         char_end_connection(&s->chr);
         return false; /* a new watch looks */
     }

@@ -432,6 +432,7 @@ void char_end_connection(Chardev *chr)
     unwatch_locked(chr);
     drop_output_locked(chr);
     close_fds_locked(chr);
+    bh_cancel(chr->ended_bh); /* it would end the next one */
     had = chr->connected || chr->in_fd >= 0 || chr->out_fd >= 0;
     if (chr->in_fd >= 0) {
         close(chr->in_fd);
