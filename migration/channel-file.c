@@ -33,28 +33,23 @@ static bool split(const char *rest, char **path, uint64_t *offset, GError **erro
     return **path || fail(error, "path is empty");
 }
 
-/* False without an error: somebody's memory is in there. */
-static bool lock_for_writing(int fd)
-{
-    return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; /* no locks there: nobody can have one */
-}
-
-static bool is_regular(int fd)
+/* False: somebody's lock is in the way.  A device or a pipe holds nobody's memory, is not locked and never replaced. */
+static bool lock(int fd, int kind)
 {
     struct stat st;
 
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    return (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) || flock(fd, kind | LOCK_NB) == 0 ||
+           errno != EWOULDBLOCK; /* no locks there: nobody can have one */
 }
 
 static int open_for_writing(const char *path, uint64_t offset, GError **error)
 {
     int fd = fdset_open_path(path, O_WRONLY | O_CREAT, 0600, error);
 
-    /* nobody's memory is in a device: /dev/null must not be replaced because somebody else writes to it, too */
-    if (fd < 0 || fdset_is_path(path) || !is_regular(fd) || lock_for_writing(fd)) {
+    if (fd < 0 || fdset_is_path(path) || lock(fd, LOCK_EX)) {
         return fd;
     }
-    close(fd);
+    close(fd); /* somebody's memory is in there */
     if (offset) {
         fail(error, "'%s' is in use: a machine that was restored from it still runs, or it is being written", path);
         return -1;
@@ -65,7 +60,7 @@ static int open_for_writing(const char *path, uint64_t offset, GError **error)
     }
     fd = fdset_open_path(path, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
     if (fd >= 0) {
-        lock_for_writing(fd);
+        lock(fd, LOCK_EX);
     }
     return fd;
 }
@@ -74,7 +69,7 @@ static int open_for_reading(const char *path, GError **error)
 {
     int fd = fdset_open_path(path, O_RDONLY, 0, error);
 
-    if (fd >= 0 && !fdset_is_path(path) && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+    if (fd >= 0 && !fdset_is_path(path) && !lock(fd, LOCK_SH)) {
         close(fd);
         fail(error, "'%s' is being written", path);
         return -1;

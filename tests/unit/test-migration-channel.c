@@ -256,7 +256,7 @@ static void test_small_things_in_a_row_take_few_calls(void)
 
 static char *make_fifo(void)
 {
-    char *path = g_build_filename(g_get_tmp_dir(), "godwit-test-channel-fifo", NULL);
+    char *path = g_strdup_printf("%s/godwit-test-channel-fifo-%d", g_get_tmp_dir(), (int)getpid());
 
     unlink(path);
     g_assert_cmpint(mkfifo(path, 0600), ==, 0);
