@@ -554,6 +554,8 @@ typedef struct Mux {
 
 static void mux_clear(Mux *m)
 {
+    g_clear_pointer(&m->serial_fe, chardev_detach);
+    g_clear_pointer(&m->monitor_fe, chardev_detach);
     reader_clear(&m->serial);
     reader_clear(&m->monitor);
 }
@@ -697,6 +699,7 @@ static void test_mux_other_loop(void)
     g_assert_cmpint(m.serial.breaks, ==, 1);
     g_assert_cmpstr(m.monitor.got->str, ==, "helpagain");
     event_loop_call(loop, (EventFunc *)chardev_detach, m.monitor_fe);
+    m.monitor_fe = NULL;
     send_text(m.peer, "\1c!"); /* nobody else is there */
     run_until_length(m.serial.got, 11);
 }
