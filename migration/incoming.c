@@ -399,11 +399,12 @@ void incoming_shutdown(void)
 bool incoming_pause(void)
 {
     LOCK_GUARD(&incoming.lock);
+    Channel *channel = incoming.channel ? incoming.channel : incoming.next; /* next: nobody has taken it yet */
 
-    if ((!in_postcopy(&incoming) && !in_handover(&incoming)) || !incoming.channel) {
+    if ((!in_postcopy(&incoming) && !in_handover(&incoming)) || !channel) {
         return epilogue_pause();
     }
-    channel_cancel(incoming.channel);
+    channel_cancel(channel);
     return true;
 }
 
