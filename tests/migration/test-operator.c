@@ -116,7 +116,7 @@ static void test_refused_file_is_left_alone(void)
 static void test_refused_command_is_not_started(void)
 {
     static const char *const caps[] = {"mapped-ram", "return-path", "postcopy-ram"};
-    const char *touched = helpers_path("touched");
+    g_autofree char *touched = g_strdup(helpers_path("touched"));
     g_autofree char *uri = g_strdup_printf("exec:touch %s; cat >/dev/null", touched);
     QTestState *from = start_source(&plain);
 
