@@ -139,12 +139,12 @@ static bool may_start(GError **error)
     if (migration_is_busy()) {
         return fail(error, "a migration is active already");
     }
-    if (runstate_get() == RUN_STATE_INMIGRATE) {
-        return fail(error, "the machine waits for an incoming migration");
-    }
     if (incoming_in_postcopy()) {
         return fail(error, "memory of the machine is still at the source of its postcopy migration, which must complete "
                     "first (see query-migrate)");
+    }
+    if (runstate_get() == RUN_STATE_INMIGRATE) {
+        return fail(error, "the machine waits for an incoming migration");
     }
     if (runstate_get() == RUN_STATE_POSTMIGRATE) {
         return fail(error, "the machine has been migrated already ('cont' brings it back)");

@@ -402,3 +402,27 @@ void finish(QTestState *from, QTestState *to, const Guest *guest)
     qtest_quit(from);
     qtest_quit(to);
 }
+
+void check_error(JsonObject *reply, const char *part)
+{
+    const char *said;
+
+    g_assert_true(json_object_has_member(reply, "error"));
+    said = json_object_get_string_member(json_object_get_object_member(reply, "error"), "desc");
+    if (!strstr(said, part)) {
+        g_error("'%s' does not say '%s'", said, part);
+    }
+    json_object_unref(reply);
+}
+
+void execute(QTestState *qts, const char *command)
+{
+    qtest_qmp_assert_success(qts, "{'execute': %s}", command);
+}
+
+void check_run_status(QTestState *qts, const char *expected)
+{
+    g_autofree char *now = run_status(qts);
+
+    g_assert_cmpstr(now, ==, expected);
+}

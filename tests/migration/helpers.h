@@ -54,6 +54,11 @@ void expect_status(QTestState *qts, const char *status);
 int64_t query_number(QTestState *qts, const char *object, const char *name);
 char *run_status(QTestState *qts);
 void wait_run_status(QTestState *qts, const char *goal);
+/* Runs a QMP command that takes and returns nothing. */
+void execute(QTestState *qts, const char *command);
+void check_run_status(QTestState *qts, const char *expected);
+/* @reply, which is freed, is an error that says @part. */
+void check_error(JsonObject *reply, const char *part);
 /* Lets the guest go on after a migration and waits until it has printed. */
 void check_guest_runs(QTestState *qts, const char *who);
 /* What the dirty map has seen so far: the pages of all blocks, and how often the log was taken. */

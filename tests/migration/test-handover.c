@@ -10,11 +10,6 @@ typedef struct Pair {
     QTestState *from, *to;
 } Pair;
 
-static void execute(QTestState *qts, const char *command)
-{
-    qtest_qmp_assert_success(qts, "{'execute': %s}", command);
-}
-
 static void check_says(QTestState *qts, const char *part)
 {
     g_autofree char *text = qtest_hmp(qts, "info migrate");
@@ -22,20 +17,6 @@ static void check_says(QTestState *qts, const char *part)
     if (!strstr(text, part)) {
         g_error("info migrate says '%s', not '%s'", text, part);
     }
-}
-
-static void check_error(JsonObject *reply, const char *part)
-{
-    g_assert_true(json_object_has_member(reply, "error"));
-    g_assert_nonnull(strstr(json_object_get_string_member(json_object_get_object_member(reply, "error"), "desc"), part));
-    json_object_unref(reply);
-}
-
-static void check_run_status(QTestState *qts, const char *expected)
-{
-    g_autofree char *now = run_status(qts);
-
-    g_assert_cmpstr(now, ==, expected);
 }
 
 /* A machine on its way whose link breaks at @what. */

@@ -9,33 +9,9 @@
 
 #include "helpers.h"
 
-static void execute(QTestState *qts, const char *command)
-{
-    qtest_qmp_assert_success(qts, "{'execute': %s}", command);
-}
-
-static void check_error(JsonObject *reply, const char *part)
-{
-    const char *said;
-
-    g_assert_true(json_object_has_member(reply, "error"));
-    said = json_object_get_string_member(json_object_get_object_member(reply, "error"), "desc");
-    if (!strstr(said, part)) {
-        g_error("'%s' does not say '%s'", said, part);
-    }
-    json_object_unref(reply);
-}
-
 static void check_refused(QTestState *qts, const char *uri, const char *part)
 {
     check_error(qtest_qmp(qts, "{'execute': 'migrate', 'arguments': {'uri': %s}}", uri), part);
-}
-
-static void check_run_status(QTestState *qts, const char *expected)
-{
-    g_autofree char *now = run_status(qts);
-
-    g_assert_cmpstr(now, ==, expected);
 }
 
 /* --- limits --- */

@@ -33,11 +33,6 @@ static Pair start_pair(const Guest *guest, bool preempt, const char *more)
     return pair;
 }
 
-static void execute(QTestState *qts, const char *command)
-{
-    qtest_qmp_assert_success(qts, "{'execute': %s}", command);
-}
-
 /* Unasked pages: so slow that they play no part, or as fast as they can. */
 static void slow_background(Pair *pair)
 {
@@ -447,16 +442,6 @@ static void test_source_is_killed(void)
 
 /* --- what is refused --- */
 
-static void assert_error(JsonObject *reply, const char *part)
-{
-    JsonObject *error;
-
-    g_assert_true(json_object_has_member(reply, "error"));
-    error = json_object_get_object_member(reply, "error");
-    g_assert_nonnull(strstr(json_object_get_string_member(error, "desc"), part));
-    json_object_unref(reply);
-}
-
 static JsonObject *try_capability(QTestState *qts, const char *name)
 {
     return qtest_qmp(qts, "{'execute': 'migrate-set-capabilities', 'arguments': {'capabilities': "
@@ -468,18 +453,18 @@ static void test_refusals(void)
     static const char *const excluded[] = {"multifd", "mapped-ram", "background-snapshot"};
     QTestState *qts = start_source(&big);
 
-    assert_error(qtest_qmp(qts, "{'execute': 'migrate-start-postcopy'}"), "no migration is active");
-    assert_error(qtest_qmp(qts, "{'execute': 'migrate-pause'}"), "no postcopy");
-    assert_error(qtest_qmp(qts, "{'execute': 'migrate-recover', 'arguments': {'uri': 'tcp:127.0.0.1:0'}}"),
+    check_error(qtest_qmp(qts, "{'execute': 'migrate-start-postcopy'}"), "no migration is active");
+    check_error(qtest_qmp(qts, "{'execute': 'migrate-pause'}"), "no postcopy");
+    check_error(qtest_qmp(qts, "{'execute': 'migrate-recover', 'arguments': {'uri': 'tcp:127.0.0.1:0'}}"),
                  "no broken postcopy");
-    assert_error(qtest_qmp(qts, "{'execute': 'migrate', 'arguments': {'uri': 'tcp:127.0.0.1:1', 'resume': true}}"),
+    check_error(qtest_qmp(qts, "{'execute': 'migrate', 'arguments': {'uri': 'tcp:127.0.0.1:1', 'resume': true}}"),
                  "no broken postcopy");
-    assert_error(try_capability(qts, "postcopy-preempt"), "needs capability 'postcopy-ram'");
+    check_error(try_capability(qts, "postcopy-preempt"), "needs capability 'postcopy-ram'");
     set_capability(qts, "postcopy-ram", true);
     for (unsigned i = 0; i < G_N_ELEMENTS(excluded); i++) {
-        assert_error(try_capability(qts, excluded[i]), "exclude each other");
+        check_error(try_capability(qts, excluded[i]), "exclude each other");
     }
-    assert_error(qtest_qmp(qts, "{'execute': 'migrate', 'arguments': {'uri': 'exec:cat >/dev/null'}}"),
+    check_error(qtest_qmp(qts, "{'execute': 'migrate', 'arguments': {'uri': 'exec:cat >/dev/null'}}"),
                  "needs a socket");
     check_guest_runs(qts, "source");
     qtest_quit(qts);
@@ -493,7 +478,7 @@ static void test_no_migration_before_memory_has_come(void)
     run_destination(&pair);
     start_postcopy_early(&pair);
     set_capability(pair.to, "postcopy-ram", false);
-    assert_error(qtest_qmp(pair.to, "{'execute': 'migrate', 'arguments': {'uri': 'exec:cat >/dev/null'}}"),
+    check_error(qtest_qmp(pair.to, "{'execute': 'migrate', 'arguments': {'uri': 'exec:cat >/dev/null'}}"),
                  "memory of the machine is still at the source");
     fast_background(&pair);
     wait_status(pair.to, "completed");
@@ -513,9 +498,9 @@ static void test_resume_to_a_file(void)
     start_postcopy_early(&pair);
     break_link(&pair, pair.from);
     g_assert_true(g_file_set_contents(uri + strlen("file:"), "precious", -1, NULL));
-    assert_error(qtest_qmp(pair.from, "{'execute': 'migrate', 'arguments': {'uri': %s, 'resume': true}}", uri),
+    check_error(qtest_qmp(pair.from, "{'execute': 'migrate', 'arguments': {'uri': %s, 'resume': true}}", uri),
                  "needs a socket");
-    assert_error(qtest_qmp(pair.to, "{'execute': 'migrate-recover', 'arguments': {'uri': %s}}", uri),
+    check_error(qtest_qmp(pair.to, "{'execute': 'migrate-recover', 'arguments': {'uri': %s}}", uri),
                  "needs a socket");
     g_assert_true(g_file_get_contents(uri + strlen("file:"), &kept, NULL, NULL));
     g_assert_cmpstr(kept, ==, "precious");
@@ -531,7 +516,7 @@ static void test_no_reset_at_the_source(void)
 
     run_destination(&pair);
     start_postcopy_early(&pair);
-    assert_error(qtest_qmp(pair.from, "{'execute': 'system_reset'}"), "the machine has moved");
+    check_error(qtest_qmp(pair.from, "{'execute': 'system_reset'}"), "the machine has moved");
     fast_background(&pair);
     finish_running(&pair);
 }

@@ -54,11 +54,6 @@ static gpointer read_thread(gpointer opaque)
     return NULL;
 }
 
-static void execute(QTestState *qts, const char *command)
-{
-    qtest_qmp_assert_success(qts, "{'execute': %s}", command);
-}
-
 static const char own_terminal[] = ",id=terminal -mon terminal -chardev null,id=console";
 static const char behind_mux[] = ",id=console,mux=on -mon console";
 
