@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,8 +21,9 @@
 
 /* Which connections came: those that have not said yet what they are, and those that have. */
 typedef struct Group {
-    struct pollfd fds[3 + 256]; /* cancel, listener, then the first kind */
+    struct pollfd fds[3 + 256]; /* cancel, listener, then the first kind as they came */
     unsigned count;
+    unsigned main_at; /* those from here on came after the main one */
     /* the second */
     const ChannelMagics *magics;
     int main_fd;
@@ -61,6 +63,19 @@ static bool accept_newcomer(Group *group, int listener, GError **error)
     }
     group->fds[POLL_FIRST + group->count++] = (struct pollfd){.fd = fd, .events = POLLIN | POLLRDHUP};
     return true;
+}
+
+/* The others keep their order. */
+static void remove_newcomer(Group *group, unsigned i)
+{
+    struct pollfd *at = &group->fds[POLL_FIRST + i];
+
+    memmove(at, at + 1, (--group->count - i) * sizeof(*at));
+    if (group->main_fd < 0) {
+        group->main_at = i; /* if this is it */
+    } else if (i < group->main_at) {
+        group->main_at--;
+    }
 }
 
 /* It has said @magic. */
@@ -106,7 +121,7 @@ static bool sort_newcomers(Channel *leader, Group *group, unsigned *half_spoken,
             *half_spoken += newcomer.revents != 0;
             continue;
         }
-        group->fds[POLL_FIRST + i] = group->fds[POLL_FIRST + --group->count];
+        remove_newcomer(group, i);
         if (known < 0) {
             close(newcomer.fd); /* somebody who only looked whether we are here */
         } else if (!take_member(leader, group, newcomer.fd, magic, error)) {
@@ -145,7 +160,22 @@ static bool gather(Channel *leader, Group *group, GError **error)
     if (half_spoken) {
         poll(&group->fds[POLL_CANCEL], 1, 5); /* poll() has nothing better to wait for */
     }
-    return !group->fds[POLL_LISTENER].revents || accept_newcomer(group, group->fds[POLL_LISTENER].fd, error);
+    return group_is_complete(group) || !group->fds[POLL_LISTENER].revents ||
+           accept_newcomer(group, group->fds[POLL_LISTENER].fd, error);
+}
+
+/* Of those that have said nothing the first after the main one is kept for channel_accept_more(). */
+static void leave_newcomers(Channel *leader, Group *group)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        int fd = group->fds[POLL_FIRST + i].fd;
+
+        if (leader->keep_listening && group->main_fd >= 0 && i == group->main_at) {
+            leader->early_fd = fd;
+        } else {
+            close(fd);
+        }
+    }
 }
 
 static void give_up_group(Group *group)
@@ -176,9 +206,7 @@ bool channel_prepare_group(Channel *leader, const ChannelMagics *magics, Channel
     while (ok && !group_is_complete(group)) {
         ok = gather(leader, group, error);
     }
-    for (unsigned i = 0; i < group->count; i++) {
-        close(group->fds[POLL_FIRST + i].fd);
-    }
+    leave_newcomers(leader, group);
     if (ok) {
         channel_become_connection(leader, group->main_fd);
         return true;

@@ -215,7 +215,8 @@ Channel *channel_accept_more(Channel *leader, GError **error)
     if (leader->listener < 0) {
         return fail_null(error, "'%s' is a single connection", leader->uri);
     }
-    fd = accept_one(leader, leader->listener, error);
+    fd = leader->early_fd >= 0 ? leader->early_fd : accept_one(leader, leader->listener, error);
+    leader->early_fd = -1;
     if (fd < 0) {
         return NULL;
     }

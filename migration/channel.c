@@ -26,7 +26,7 @@ Channel *channel_new(int in_fd, int out_fd)
 
     channel->in_fd = in_fd;
     channel->out_fd = out_fd;
-    channel->direct_fd = channel->listener = channel->kept_fd = -1;
+    channel->direct_fd = channel->listener = channel->early_fd = channel->kept_fd = -1;
     channel->lend_pipe[0] = channel->lend_pipe[1] = -1;
     channel->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return channel;
@@ -487,6 +487,9 @@ void channel_free(Channel *channel)
     }
     if (channel->direct_fd >= 0) {
         close(channel->direct_fd);
+    }
+    if (channel->early_fd >= 0) {
+        close(channel->early_fd);
     }
     if (channel->listener >= 0) {
         close(channel->listener);

@@ -36,6 +36,7 @@ struct Channel {
     JsonNode *address;  /* listening sockets: SocketAddress for query-migrate */
     bool keep_listening; /* set before channel_prepare(): more connections come, for channel_accept_more() */
     int listener;       /* they come here; -1: nowhere */
+    int early_fd;       /* who came there too soon for it; -1: nobody */
     char *socket_path;  /* we listen under this name, which goes with us; NULL: none */
     uint64_t socket_dev, socket_ino; /* what the name stood for when it was made */
     GPid child;         /* exec: 0 when there is none or it was waited for */

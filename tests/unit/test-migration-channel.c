@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "migration/channel.h"
@@ -319,6 +320,57 @@ static void test_pipe_waits_for_its_writer_later(void)
     unlink(path);
 }
 
+/* --- who connects to a destination --- */
+
+static const ChannelMagics magics = {0x6d61696e, 0x6f746872}; /* "main", "othr" */
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof(address)), ==, 0);
+    return fd;
+}
+
+static gpointer prepare_group(gpointer leader)
+{
+    return GINT_TO_POINTER(channel_prepare_group(leader, &magics, NULL, 0, NULL));
+}
+
+/* Requested pages have a connection of their own, which may be seen before the main one has said what it is. */
+static void test_second_connection_is_not_lost(void)
+{
+    g_autofree char *path = g_strdup_printf("%s/godwit-test-channel-group-%d", g_get_tmp_dir(), (int)getpid());
+    g_autofree char *uri = g_strconcat("unix:", path, NULL);
+    Channel *leader = channel_open(uri, true, NULL), *second;
+    int early, main_fd, second_fd, stranger;
+    GThread *thread;
+    char byte;
+
+    leader->keep_listening = true;
+    early = connect_to(path); /* looks whether anybody is here */
+    main_fd = connect_to(path);
+    second_fd = connect_to(path);
+    stranger = connect_to(path);
+    g_assert_cmpint(write(stranger, "GET ", 4), ==, 4);
+    thread = g_thread_new("incoming", prepare_group, leader);
+    g_assert_cmpint(read(stranger, &byte, 1), <=, 0); /* closed, so all before it were seen */
+    g_assert_cmpint(write(main_fd, "main", 4), ==, 4);
+    g_assert_nonnull(g_thread_join(thread));
+    second = channel_accept_more(leader, NULL);
+    g_assert_cmpint(write(second_fd, "x", 1), ==, 1);
+    g_assert_cmpint(channel_readv(second, &(struct iovec){&byte, 1}, 1, NULL), ==, 1);
+    g_assert_cmpint(byte, ==, 'x');
+    channel_free(second);
+    channel_free(leader);
+    close(early);
+    close(main_fd);
+    close(second_fd);
+    close(stranger);
+}
+
 #define TEST(path, name) g_test_add_func("/migration-channel/" path, test_##name)
 
 int main(int argc, char **argv)
@@ -335,6 +387,7 @@ int main(int argc, char **argv)
     TEST("file/pipe-without-a-reader-is-refused", pipe_without_a_reader_is_refused);
     TEST("file/device-in-use-stays", device_in_use_stays);
     TEST("file/pipe-waits-for-its-writer-later", pipe_waits_for_its_writer_later);
+    TEST("group/second-connection-is-not-lost", second_connection_is_not_lost);
     TEST("reader/head-takes-little-of-what-follows", head_takes_little_of_what_follows);
     TEST("reader/small-things-in-a-row-take-few-calls", small_things_in_a_row_take_few_calls);
     return g_test_run();
