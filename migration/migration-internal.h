@@ -66,7 +66,7 @@ void migration_parameters_changed(void); /* bandwidth and downtime-limit apply a
 
 /* --- source.c, any thread: whether a migration is under way --- */
 bool migration_is_busy(void);
-/* Whether one that takes the dirty log began at or after that time (monotonic, us). */
+/* Whether one that takes the dirty log was under way at some moment since then (monotonic, us). */
 bool migration_took_log_since(int64_t time_us);
 
 /* --- incoming.c: the destination --- */

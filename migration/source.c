@@ -108,7 +108,7 @@ bool migration_took_log_since(int64_t time_us)
     Migration *m = migration_source();
     LOCK_GUARD(&m->lock);
 
-    return m->status != MIGRATION_NONE && m->start_ns / 1000 >= time_us &&
+    return m->status != MIGRATION_NONE && (!migration_is_final(m->status) || m->end_ns / 1000 >= time_us) &&
            !m->options.capabilities[CAPABILITY_BACKGROUND_SNAPSHOT];
 }
 
