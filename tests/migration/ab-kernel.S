@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A guest that never stops writing.  Hart 0 prints 'A' once; each hart zeroes a byte in every page of its part of the
- * region, then adds one to each of them, round after round; hart 0 prints 'B' every 32 rounds.  So at any moment the
+ * region and writes a word behind it, then adds one to each of them, round after round; hart 0 prints 'B' every 32 rounds.  So at any moment the
  * bytes of a part are v, v, ..., v-1, v-1: anything else is a lost or stale page.
  *
  * ab-kernel.h is this file assembled (the command is in it); the tests fill in the two words at the end.
@@ -23,6 +23,7 @@ _start:
     sb      t2, 0(s3)
 1:  mv      t3, s0
 2:  sb      zero, 0(t3)
+    sd      s5, 8(t3)       # no page is all zeroes, also when its counter is: it would cost the stream nothing
     add     t3, t3, s5
     bltu    t3, s1, 2b
     li      s4, 0

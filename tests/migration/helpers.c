@@ -204,6 +204,14 @@ static bool is_final(const char *status)
     return !strcmp(status, "completed") || !strcmp(status, "failed") || !strcmp(status, "cancelled");
 }
 
+static char *json_object_to_text(JsonObject *object)
+{
+    g_autoptr(JsonNode) node = json_node_alloc();
+
+    json_node_init_object(node, object);
+    return json_to_string(node, FALSE);
+}
+
 void wait_status(QTestState *qts, const char *goal)
 {
     gint64 deadline = g_get_monotonic_time() + TIMEOUT_US;
@@ -216,9 +224,9 @@ void wait_status(QTestState *qts, const char *goal)
             return;
         }
         if (is_final(status)) {
-            g_error("migration is '%s', not '%s': %s", status, goal,
-                    json_object_has_member(info, "error-desc") ? json_object_get_string_member(info, "error-desc")
-                                                               : "no error");
+            g_autofree char *all = json_object_to_text(info);
+
+            g_error("migration is '%s', not '%s': %s", status, goal, all);
         }
         g_usleep(1000);
     }
