@@ -221,7 +221,16 @@ class Interop(Machines):
                 raise Failed(f'{machine.name} is {info}, not {wanted}; it says: {machine.log()}')
             time.sleep(0.01)
 
+    def wait_started(self, machine, timeout=60):
+        """The peer pauses where a link breaks, but not before it has taken the command to run."""
+        deadline = time.monotonic() + timeout
+        while machine.qmp('query-status')['status'] == 'inmigrate':
+            if time.monotonic() > deadline:
+                raise Failed(f'{machine.name} does not start; it says: {machine.log()}')
+            time.sleep(0.01)
+
     def break_and_recover(self, source, destination):
+        self.wait_started(destination)
         source.qmp('migrate-pause')
         for machine in (source, destination):
             self.wait_migration(machine, 'postcopy-paused')
