@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Commands about vCPUs: listing them, their registers and page tables, memory as they see it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -489,13 +490,40 @@ static bool save_pieces(CPUState *cpu, const SaveArgs *args, FILE *file, GError 
     return true;
 }
 
+/* Before the file loses what it holds: whether there is memory at both ends. */
+static bool check_ends(CPUState *cpu, const SaveArgs *args, GError **error)
+{
+    uint8_t byte;
+
+    if (!args->size) {
+        return true;
+    }
+    if (args->size - 1 > UINT64_MAX - args->addr) {
+        return fail(error, "%" PRIu64 " bytes at 0x%" PRIx64 " end behind all addresses", args->size, args->addr);
+    }
+    return read_memory(cpu, args->addr, &byte, 1, error) &&
+           read_memory(cpu, args->addr + args->size - 1, &byte, 1, error);
+}
+
+/* A pipe that nobody reads must not stop the machine. */
+static FILE *create(const char *filename, GError **error)
+{
+    int fd = open(filename, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
+
+    if (fd < 0) {
+        return fail_null(error, "cannot create '%s': %s", filename,
+                         errno == ENXIO ? "nobody reads from this pipe" : strerror(errno));
+    }
+    return fdopen(fd, "wb");
+}
+
 static bool save_memory(CPUState *cpu, const SaveArgs *args, GError **error)
 {
-    FILE *file = fopen(args->filename, "wb");
+    FILE *file = check_ends(cpu, args, error) ? create(args->filename, error) : NULL;
     bool ok;
 
     if (!file) {
-        return fail_errno(error, errno, "cannot create '%s'", args->filename);
+        return false;
     }
     ok = save_pieces(cpu, args, file, error);
     if (fclose(file) && ok) {

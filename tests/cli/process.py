@@ -172,6 +172,20 @@ def test_pmemsave_takes_a_path(run):
         assert machine.quit() == 0
 
 
+def test_pmemsave_that_fails_leaves_the_file_alone(run):
+    with open(run.path('kept'), 'w') as kept:
+        kept.write('precious')
+    os.mkfifo(run.path('pipe'))
+    machine = run.machine('m', '-m', '16M')
+    try:
+        for area in ('0x10 0x1000', '0x80000000 0x2000000', '0x80000000 0xffffffffffffffff'):
+            assert machine.hmp(f'pmemsave {area} {run.path("kept")}').startswith('Error'), area
+            assert open(run.path('kept')).read() == 'precious', area
+        assert 'nobody reads' in machine.hmp(f'pmemsave 0x80000000 0x1000 {run.path("pipe")}')
+    finally:
+        assert machine.quit() == 0
+
+
 def test_log_is_turned_on_and_led_elsewhere_while_the_machine_runs(run):
     """A bare-metal loop of ecalls: each is a trap in the log."""
     with open(run.path('traps'), 'wb') as traps:
