@@ -173,10 +173,15 @@ class Kills(Machines):
         source.qmp('migrate', uri=uri, resume=True)
         self.wait('the end of the handover', lambda: self.status(source) == 'completed')
 
+    def heard_nothing(self, source, destination):
+        """The source, which runs on, left before its first word: the destination waits for the next one."""
+        return self.running(source) and self.ask(destination, 'query-migrate').get('status') == 'setup'
+
     def exactly_one(self, source, destination):
         """The machine that runs, now that the attempt is over on the source, if it lives; the other one ends."""
         self.wait('the end of the load', lambda: self.undecided(destination) or
-                  self.ask(destination, 'query-status').get('status') != 'inmigrate', 30)
+                  self.ask(destination, 'query-status').get('status') != 'inmigrate' or
+                  self.heard_nothing(source, destination), 30)
         running = [m for m in (source, destination) if self.alive(m) and self.running(m)]
         if len(running) != 1:
             states = [(m.name, m.qmp('query-status')['status'] if self.alive(m) else 'dead', m.log()[-200:])
