@@ -2,13 +2,16 @@
 /* Commands about vCPUs: listing them, their registers and page tables, memory as they see it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/command.h"
+#include "api/fds.h"
 #include "system/cpu.h"
 #include "util/bswap.h"
 #include "util/error.h"
+#include "util/file.h"
 
 static int default_cpu; /* that "cpu N" chose */
 
@@ -470,7 +473,7 @@ static const Field memsave_args[] = {
     FIELD_END,
 };
 
-static bool save_pieces(CPUState *cpu, const SaveArgs *args, FILE *file, GError **error)
+static bool save_pieces(CPUState *cpu, const SaveArgs *args, int fd, GError **error)
 {
     uint64_t addr = args->addr, left = args->size;
     uint8_t buf[TARGET_PAGE_SIZE];
@@ -481,8 +484,9 @@ static bool save_pieces(CPUState *cpu, const SaveArgs *args, FILE *file, GError 
         if (!read_memory(cpu, addr, buf, n, error)) {
             return false;
         }
-        if (fwrite(buf, 1, n, file) != n) {
-            return fail_errno(error, errno, "cannot write '%s'", args->filename);
+        if (!write_all(fd, buf, n, error)) {
+            error_context(error, "'%s'", args->filename);
+            return false;
         }
         addr += n;
         left -= n;
@@ -505,28 +509,20 @@ static bool check_ends(CPUState *cpu, const SaveArgs *args, GError **error)
            read_memory(cpu, args->addr + args->size - 1, &byte, 1, error);
 }
 
-/* A pipe that nobody reads must not stop the machine. */
-static FILE *create(const char *filename, GError **error)
-{
-    int fd = open(filename, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
-
-    if (fd < 0) {
-        return fail_null(error, "cannot create '%s': %s", filename,
-                         errno == ENXIO ? "nobody reads from this pipe" : strerror(errno));
-    }
-    return fdopen(fd, "wb");
-}
-
 static bool save_memory(CPUState *cpu, const SaveArgs *args, GError **error)
 {
-    FILE *file = check_ends(cpu, args, error) ? create(args->filename, error) : NULL;
     bool ok;
+    int fd;
 
-    if (!file) {
+    if (!check_ends(cpu, args, error)) {
         return false;
     }
-    ok = save_pieces(cpu, args, file, error);
-    if (fclose(file) && ok) {
+    fd = fdset_open_path(args->filename, O_WRONLY | O_CREAT | O_TRUNC, 0666, error);
+    if (fd < 0) {
+        return false;
+    }
+    ok = save_pieces(cpu, args, fd, error);
+    if (close(fd) && ok) {
         return fail_errno(error, errno, "cannot write '%s'", args->filename);
     }
     return ok;
