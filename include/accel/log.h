@@ -20,7 +20,7 @@ enum {
     LOG_OP = 1 << 1,           /* its IR */
     LOG_OPT = 1 << 2,          /* the IR after the optimiser */
     LOG_OUT = 1 << 3,          /* host instructions */
-    LOG_EXEC = 1 << 4,         /* each block that is entered: from the start, it turns off links and jump tables */
+    LOG_EXEC = 1 << 4,         /* each block that is entered; given at the start it turns off links and jump tables */
     LOG_INT = 1 << 5,          /* traps and interrupts */
     LOG_MMU = 1 << 6,          /* page table walks */
     LOG_GUEST_ERRORS = 1 << 7, /* things a guest should not do */
