@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Moving a guest that never stops writing: every transport, files, cancel, failures, several blocks and vCPUs. */
+#include <inttypes.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -490,6 +491,18 @@ static void test_dirty_rate(void)
 }
 
 /* What a migration takes from the log nobody else can count: no result rather than a wrong one. */
+static void test_dirty_rate_of_an_absurd_time_is_refused(void)
+{
+    static const int64_t times[] = {INT64_MIN, -1, 0, 61, INT64_MAX};
+    QTestState *qts = start_source(&plain);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(times); i++) {
+        check_error(qtest_qmp(qts, "{'execute': 'calc-dirty-rate', 'arguments': {'calc-time': %" PRId64 "}}", times[i]),
+                    "calc-time is not between");
+    }
+    qtest_quit(qts);
+}
+
 static void test_dirty_rate_that_a_migration_disturbs(void)
 {
     g_autofree char *uri = file_uri();
@@ -596,6 +609,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migrate/control/events", test_events);
     g_test_add_func("/migrate/control/hmp", test_hmp);
     g_test_add_func("/migrate/control/dirty-rate-sees-the-guest", test_dirty_rate);
+    g_test_add_func("/migrate/control/dirty-rate-of-an-absurd-time", test_dirty_rate_of_an_absurd_time_is_refused);
     g_test_add_func("/migrate/control/dirty-rate-that-a-migration-disturbs", test_dirty_rate_that_a_migration_disturbs);
     g_test_add_func("/migrate/D4/second-block-is-rearmed-at-its-address", test_two_blocks);
     g_test_add_func("/migrate/D4/pages-pending-at-a-sync-are-rearmed", test_pages_pending_at_a_sync_are_rearmed);
